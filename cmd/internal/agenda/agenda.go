@@ -1,6 +1,5 @@
-// Package agenda is what is going to happen in a virtual time: things in the order of
-// their moments, and those of one moment in the order in which they were put there.
-// It has no clock and does nothing by itself.
+// Package agenda is a queue of future events in virtual time, ordered by time, and
+// for equal times by insertion. It has no clock and does nothing by itself.
 package agenda
 
 import (
@@ -8,7 +7,7 @@ import (
 	"time"
 )
 
-// Agenda holds what is to come. The zero value is an empty one.
+// Agenda holds future events. The zero value is empty.
 type Agenda[T any] struct {
 	items items[T]
 	seq   uint64
@@ -20,16 +19,16 @@ type item[T any] struct {
 	what T
 }
 
-// Put adds what happens at a moment, which is a time since the beginning.
+// Put adds an event at a time since the beginning.
 func (a *Agenda[T]) Put(at time.Duration, what T) {
 	a.seq++
 	heap.Push(&a.items, item[T]{at, a.seq, what})
 }
 
-// Len is how much is to come.
+// Len returns the number of events.
 func (a *Agenda[T]) Len() int { return len(a.items) }
 
-// Next is the moment of what comes first; false when nothing comes.
+// Next returns the time of the first event; false if there is none.
 func (a *Agenda[T]) Next() (time.Duration, bool) {
 	if len(a.items) == 0 {
 		return 0, false
@@ -37,7 +36,7 @@ func (a *Agenda[T]) Next() (time.Duration, bool) {
 	return a.items[0].at, true
 }
 
-// Take removes what comes first. There has to be something.
+// Take removes the first event. The agenda must not be empty.
 func (a *Agenda[T]) Take() (time.Duration, T) {
 	first := heap.Pop(&a.items).(item[T])
 	return first.at, first.what

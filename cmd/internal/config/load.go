@@ -21,17 +21,17 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// DefaultFile is read where it exists and no other file is named.
+// DefaultFile is read if it exists and no other file is named.
 const DefaultFile = "rift.yaml"
 
-// layer is one place settings come from; name says where a key of it stands.
+// layer is one source of settings; name describes where a key comes from.
 type layer struct {
 	values *koanf.Koanf
 	name   func(setting) string
 }
 
-// load fills the settings from defaults, file, variables and flags, and says
-// for each where its value comes from.
+// load reads the settings from defaults, file, variables and flags, and returns for
+// each where its value comes from.
 func load(settings []setting, flags *pflag.FlagSet, getenv func(string) string) (map[string]string, []domain.Fault, error) {
 	fromFile, path, err := readFile(flags, getenv)
 	if err != nil {
@@ -79,7 +79,8 @@ func load(settings []setting, flags *pflag.FlagSet, getenv func(string) string) 
 		}
 		if err := s.set(merged.Get(s.key)); err != nil {
 			faults = append(faults, domain.Fault{Field: s.key, Reason: err.Error() + " (" + sources[s.key] + ")"})
-			// The rest is checked against a value that works, so that one fault is not told twice.
+			// Check the rest with the default, so that one fault is not reported
+			// twice.
 			if err := s.set(defaults.Get(s.key)); err != nil {
 				return nil, nil, domain.Errorf(domain.Internal, "default of %s: %w", s.key, err)
 			}
@@ -101,7 +102,7 @@ func zeroText(s setting) string {
 	return "0"
 }
 
-// readFile reads the settings file: the one named, or rift.yaml where it exists.
+// readFile reads the settings file: the named one, or rift.yaml if it exists.
 func readFile(flags *pflag.FlagSet, getenv func(string) string) (*koanf.Koanf, string, error) {
 	values := koanf.New(".")
 	path, named := "", false
@@ -124,7 +125,7 @@ func readFile(flags *pflag.FlagSet, getenv func(string) string) (*koanf.Koanf, s
 	return values, path, nil
 }
 
-// unknownKeys refuses what no setting is called, with the nearest that one is.
+// unknownKeys returns a fault for every unknown key, with the nearest known one.
 func unknownKeys(values *koanf.Koanf, path string) []domain.Fault {
 	known := map[string]bool{}
 	for _, s := range slices.Concat(settingsOf(&Serve{}), settingsOf(&Client{})) {
@@ -137,7 +138,7 @@ func unknownKeys(values *koanf.Koanf, path string) []domain.Fault {
 			continue
 		}
 		if group, _, nested := strings.Cut(key, "."); nested && known[group] {
-			continue // the setting itself says that it wants one value
+			continue // the setting itself reports that it is a single value
 		}
 		reason := "not a setting"
 		if near := Nearest(key, names); near != "" {
@@ -148,10 +149,10 @@ func unknownKeys(values *koanf.Koanf, path string) []domain.Fault {
 	return faults
 }
 
-// Nearest finds the name that text was probably meant to be: "" when none is near.
+// Nearest returns the name that was probably meant, or "".
 func Nearest(text string, names []string) string { return domain.Nearest(text, names) }
 
-// printYAML writes the settings with a comment each.
+// printYAML writes the settings, each with a comment.
 func printYAML(w io.Writer, settings []setting, sources map[string]string) error {
 	root := &yamlv3.Node{Kind: yamlv3.MappingNode}
 	groups := map[string]*yamlv3.Node{"": root}
@@ -192,7 +193,7 @@ func plain(s setting) any {
 	}
 }
 
-// Redact hides the password of a URL, one that names several hosts too.
+// Redact hides the password of a URL, including one with several hosts.
 func Redact(text string) string {
 	scheme, rest, found := strings.Cut(text, "://")
 	if !found {

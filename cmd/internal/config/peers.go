@@ -8,16 +8,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Peer is a node of a cluster, as settings name it.
+// Peer is a node of a cluster in the settings.
 type Peer struct {
 	Node    domain.NodeID `json:"node_id"`
 	Address string        `json:"address"` // "http://10.0.0.7:8770"
 }
 
-// maxPeers bounds the nodes that a list names.
+// maxPeers limits the nodes of a list.
 const maxPeers = 64
 
-// ParsePeers reads nodes as NAME=URL, with commas between.
+// ParsePeers parses nodes as NAME=URL, separated by commas.
 func ParsePeers(list ...string) (peers []Peer, faults []domain.Fault) {
 	fault := func(format string, args ...any) {
 		faults = append(faults, domain.Fault{Field: "cluster", Reason: fmt.Sprintf(format, args...)})
@@ -44,10 +44,10 @@ func ParsePeers(list ...string) (peers []Peer, faults []domain.Fault) {
 	return peers, faults
 }
 
-// Peers are the nodes that --cluster lists, none where it is a name.
+// Peers returns the nodes that --cluster lists; none if it is a name.
 func (s Serve) Peers() []Peer { return s.peers }
 
-// namePeers takes a list of nodes out of the setting that else names the cluster.
+// namePeers parses --cluster as a list of nodes, if it is one and not a name.
 func (s *Serve) namePeers() (faults []domain.Fault) {
 	if strings.Contains(s.Cluster, "=") {
 		s.peers, faults = ParsePeers(s.Cluster)
@@ -68,5 +68,5 @@ func (s *Serve) namePeers() (faults []domain.Fault) {
 	return faults
 }
 
-// defaultCluster is the name of a cluster that has none.
+// defaultCluster is the default name of a cluster.
 const defaultCluster = "main"

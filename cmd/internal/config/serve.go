@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Serve is what a node is started with.
+// Serve holds the settings of a node.
 type Serve struct {
 	Data         string        `key:"data" default:"data" usage:"folder of the log and the read models"`
 	Listen       string        `key:"listen" default:"127.0.0.1:8770" usage:"address to serve on; port 0 picks a free one"`
@@ -55,7 +55,8 @@ type Serve struct {
 	peers   []Peer
 }
 
-// SSH is how a node reaches the hosts of tournaments over SSH. It runs none unless told to.
+// SSH is how a node reaches the hosts of tournaments over SSH. By default it runs
+// none.
 type SSH struct {
 	Tournaments bool   `key:"tournaments" usage:"run tournaments over SSH: whoever may command the node then runs commands on its hosts"`
 	KnownHosts  string `key:"known_hosts" usage:"file of the hosts' keys, in OpenSSH's form: a host that is not in it is refused"`
@@ -64,7 +65,7 @@ type SSH struct {
 	User        string `key:"user" default:"rift" usage:"user on hosts that are named without one"`
 }
 
-// Limits bounds what callers can make a node hold.
+// Limits limits what callers can make a node hold.
 type Limits struct {
 	BodyBytes     Size          `key:"body_bytes" default:"1MiB" usage:"largest body of a request"`
 	GossipBytes   Size          `key:"gossip_bytes" default:"4MiB" usage:"largest body of a gossip exchange"`
@@ -77,14 +78,14 @@ type Limits struct {
 	ShutdownGrace time.Duration `key:"shutdown_grace" default:"10s" usage:"time a stop may take: requests in flight have four fifths of it, or all but 2s"`
 }
 
-// Snapshots says what is kept on disk for questions as of a past position.
+// Snapshots is what is kept on disk for queries of a past position.
 type Snapshots struct {
 	Every int  `key:"every" default:"15000" usage:"events between snapshots of the read models; -1 takes none"`
 	Keep  int  `key:"keep" default:"400" usage:"most snapshots kept; older ones are thinned out"`
 	Bytes Size `key:"bytes" default:"4GiB" usage:"most disk that snapshots alone take"`
 }
 
-// LeastMemory is what a node needs for its buffers, its caches and some callers.
+// LeastMemory is what a node needs for its buffers, its caches and a few callers.
 const LeastMemory Size = 256 << 20
 
 // ServeFlags adds a flag per setting of a node.
@@ -93,7 +94,7 @@ func ServeFlags(flags *pflag.FlagSet) {
 	FileFlag(flags)
 }
 
-// LoadServe finds the settings of a node. Its error names every fault.
+// LoadServe reads the settings of a node. Its error lists every fault.
 func LoadServe(flags *pflag.FlagSet, getenv func(string) string) (Serve, error) {
 	var serve Serve
 	sources, faults, err := load(settingsOf(&serve), flags, getenv)
@@ -174,7 +175,7 @@ func (s Serve) check() []domain.Fault {
 	return append(faults, s.limitFaults()...)
 }
 
-// limitFaults checks the numbers that bound a node.
+// limitFaults checks the limits of a node.
 func (s Serve) limitFaults() (faults []domain.Fault) {
 	fault := func(key, format string, args ...any) {
 		faults = append(faults, s.fault(key, format, args...))
@@ -210,7 +211,7 @@ func (s Serve) limitFaults() (faults []domain.Fault) {
 	return faults
 }
 
-// fault says what is wrong with a setting, and where its value comes from.
+// fault returns a fault of a setting, with the source of its value.
 func (s Serve) fault(key, format string, args ...any) domain.Fault {
 	where := ""
 	if from := s.sources[key]; from != "" && from != FromDefault {
@@ -238,19 +239,20 @@ func (s Serve) peerFaults() (faults []domain.Fault) {
 	return faults
 }
 
-// FromDefault is the Source of a setting that nobody gave.
+// FromDefault is the Source of a setting with its default.
 const FromDefault = "default"
 
-// RelayHubs lists the hubs that take calls for the node.
+// RelayHubs lists the hubs that accept calls for the node.
 func (s Serve) RelayHubs() []string { return addressesOf(s.RelayHub) }
 
-// Swims tells whether the node finds out who is alive.
+// Swims reports whether the node runs the failure detector.
 func (s Serve) Swims() bool { return s.SwimJoin != "" || s.SwimAddress != "" }
 
 // SwimAddresses lists the nodes to join.
 func (s Serve) SwimAddresses() []string { return addressesOf(s.SwimJoin) }
 
-// OwnAddress is where others call the node that listens on an address.
+// OwnAddress returns the address at which others call the node that listens on an
+// address.
 func (s Serve) OwnAddress(listen string) string {
 	if own := addressesOf(s.SwimAddress); len(own) == 1 {
 		return own[0]
@@ -261,7 +263,7 @@ func (s Serve) OwnAddress(listen string) string {
 	return "http://" + listen
 }
 
-// GossipAddresses lists the nodes to exchange with what nodes say of themselves.
+// GossipAddresses lists the nodes to exchange state documents with.
 func (s Serve) GossipAddresses() []string { return addressesOf(s.GossipPeers) }
 
 // addressesOf splits a list of addresses.
@@ -278,7 +280,7 @@ func addressesOf(list string) []string {
 	return addresses
 }
 
-// addressFaults wants addresses of nodes.
+// addressFaults checks a list of addresses.
 func addressFaults(field, list string) []domain.Fault {
 	var faults []domain.Fault
 	addresses := addressesOf(list)
@@ -293,15 +295,15 @@ func addressFaults(field, list string) []domain.Fault {
 	return faults
 }
 
-// Source says where a setting's value comes from: a flag, a variable, a file,
-// or FromDefault.
+// Source returns where a setting's value comes from: a flag, a variable, a file, or
+// FromDefault.
 func (s Serve) Source(key string) string { return s.sources[key] }
 
-// Print writes the settings as YAML that --config accepts, with where each
-// comes from, and without secrets.
+// Print writes the settings as YAML that --config accepts, with the source of each
+// and without secrets.
 func (s Serve) Print(w io.Writer) error {
 	settings := settingsOf(&s)
-	settings = slices.DeleteFunc(settings, func(one setting) bool { return one.key == "print_config" }) // what is printed serves
+	settings = slices.DeleteFunc(settings, func(one setting) bool { return one.key == "print_config" }) // the printed settings are for a node that serves
 	return printYAML(w, settings, s.sources)
 }
 
@@ -316,10 +318,10 @@ type Client struct {
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
 }
 
-// Addresses lists the nodes to ask, the first one first.
+// Addresses lists the nodes in the order in which they are tried.
 func (c Client) Addresses() []string { return strings.Split(c.Addr, ",") }
 
-// maxAddresses bounds the nodes that a client is given.
+// maxAddresses limits the nodes of a client.
 const maxAddresses = 64
 
 // ClientFlags adds a flag per setting of a client.
@@ -328,8 +330,7 @@ func ClientFlags(flags *pflag.FlagSet) {
 	FileFlag(flags)
 }
 
-// LoadClient finds the settings of a client. An address without a scheme is
-// taken to be http.
+// LoadClient reads the settings of a client. An address without a scheme is http.
 func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error) {
 	var client Client
 	_, faults, err := load(settingsOf(&client), flags, getenv)

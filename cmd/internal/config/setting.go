@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Size is a number of bytes; it is written as 512, 64KiB, 1MiB, 2GiB.
+// Size is a number of bytes, written as 512, 64KiB, 1MiB, 2GiB.
 type Size int64
 
 var sizeUnits = []struct {
@@ -33,7 +33,7 @@ var sizeUnits = []struct {
 	{"B", 1},
 }
 
-// ParseSize reads a number of bytes with an optional unit.
+// ParseSize parses a number of bytes with an optional unit.
 func ParseSize(text string) (Size, error) {
 	number, factor := strings.TrimSpace(text), 1.0
 	for _, unit := range sizeUnits {
@@ -49,7 +49,7 @@ func ParseSize(text string) (Size, error) {
 	return Size(n * factor), nil
 }
 
-// String gives the shortest exact form.
+// String returns the shortest exact form.
 func (s Size) String() string {
 	for i := 3; i >= 0; i-- {
 		if unit := Size(sizeUnits[i].factor); s != 0 && s%unit == 0 {
@@ -73,7 +73,7 @@ func (s setting) variable() string {
 	return "RIFT_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
 }
 
-// settingsOf lists the leaves of the struct that pointer points at, in order.
+// settingsOf lists the leaf fields of the struct that pointer points at, in order.
 func settingsOf(pointer any) []setting {
 	var found []setting
 	var walk func(prefix string, v reflect.Value)
@@ -95,7 +95,7 @@ func settingsOf(pointer any) []setting {
 	return found
 }
 
-// set puts a value from a flag, a variable or a file into the field.
+// set sets the field to a value from a flag, a variable or a file.
 func (s setting) set(raw any) error {
 	text := strings.TrimSpace(fmt.Sprint(raw))
 	if raw == nil {
@@ -146,8 +146,8 @@ func (s setting) set(raw any) error {
 	return nil
 }
 
-// addFlags adds a flag per setting. Values stay text until load reads them, so
-// that a flag, a variable and a file are refused in the same words.
+// addFlags adds a flag per setting. Values stay text until load reads them, so that
+// flags, variables and files have the same error texts.
 func addFlags(flags *pflag.FlagSet, settings []setting) {
 	for _, s := range settings {
 		flags.Var(&flagValue{text: s.fallback, kind: s.kind()}, s.flag(), s.usage)
@@ -187,7 +187,7 @@ func (f *flagValue) String() string        { return f.text }
 func (f *flagValue) Set(text string) error { f.text = text; return nil }
 func (f *flagValue) Type() string          { return f.kind }
 
-// FileFlag adds --config unless it is there.
+// FileFlag adds --config unless it exists.
 func FileFlag(flags *pflag.FlagSet) {
 	if flags.Lookup("config") == nil {
 		flags.String("config", "", "settings file (default: rift.yaml where it exists)")

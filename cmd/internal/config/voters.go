@@ -10,17 +10,17 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Voter is a node that takes part in electing a leader, and where it answers.
+// Voter is a node that takes part in elections, and its address.
 type Voter struct {
 	ID      domain.NodeID
 	Address string // a URL
 }
 
-// maxVoters bounds the voters, and is a number that no cluster needs.
+// maxVoters limits the voters, far above what a cluster needs.
 const maxVoters = 64
 
-// VoterList reads the list of voters, "id=url" with commas between, and puts it in the
-// order of the ids.
+// VoterList parses the list of voters, "id=url" separated by commas, and sorts it
+// by id.
 func (s Serve) VoterList() ([]Voter, []domain.Fault) {
 	var voters []Voter
 	var faults []domain.Fault
@@ -58,7 +58,7 @@ func (s Serve) VoterList() ([]Voter, []domain.Fault) {
 	return voters, faults
 }
 
-// voterFaults says what is wrong with the settings of elections.
+// voterFaults returns what is wrong with the settings of elections.
 func (s Serve) voterFaults() []domain.Fault {
 	voters, faults := s.VoterList()
 	fault := func(key, format string, args ...any) {

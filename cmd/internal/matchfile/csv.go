@@ -15,21 +15,21 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// seats are the columns of players.
+// seats lists the columns of players.
 var seats = []string{"a", "b", "c", "d"}
 
-// Columns are the columns of a file, in the order in which they are written. A row
-// is a game (ranks or result) or results of a against b (wins, draws, losses).
+// Columns lists the columns of a file in output order. A row is a game (ranks or
+// result) or results of a against b (wins, draws, losses).
 var Columns = []string{
 	"a", "harness_a", "b", "harness_b", "c", "harness_c", "d", "harness_d", "ranks", "wins", "draws", "losses",
 	"fact_id", "game_id", "seed", "played_at", "worker",
 }
 
-// plain is the columns of a file without a header.
+// plain lists the columns of a file without a header.
 var plain = []string{"a", "b", "wins", "draws", "losses"}
 
-// ReadCSV reads rows with a header of Columns, any of them and in any order, or
-// result in place of ranks; without a header a,b,wins,draws,losses.
+// ReadCSV reads rows with a header of any Columns, in any order, or result instead
+// of ranks; without a header the columns are a,b,wins,draws,losses.
 func ReadCSV(in io.Reader, config domain.ConfigKey) (File, error) {
 	r := newReader(config)
 	source := jsonl.NewRecords(in, maxRow)
@@ -45,7 +45,7 @@ func ReadCSV(in io.Reader, config domain.ConfigKey) (File, error) {
 		var broken *csv.ParseError
 		if errors.As(err, &broken) {
 			r.fault(broken.Line, "%v", broken.Err)
-			break // what follows a quote that does not end is not known
+			break // the rest after an unterminated quote cannot be parsed
 		}
 		if domain.CodeOf(err) == domain.TooLarge {
 			r.fault(last+1, "%v", err)
@@ -59,7 +59,7 @@ func ReadCSV(in io.Reader, config domain.ConfigKey) (File, error) {
 		if header == nil {
 			record[0] = strings.TrimPrefix(record[0], "\ufeff")
 			if header = r.header(line, record); header == nil {
-				break // nobody knows what the rows are
+				break // without a header the rows have no meaning
 			}
 			if slices.Equal(header, plain) && !slices.Equal(trimmed(record), plain) {
 				r.row(line, header, record)
@@ -79,7 +79,7 @@ func trimmed(record []string) []string {
 	return out
 }
 
-// header finds the columns; nil when they are at fault.
+// header returns the columns; nil if they are invalid.
 func (r *reader) header(line int, record []string) []string {
 	words := trimmed(record)
 	counts := len(words) == len(plain)
@@ -166,7 +166,7 @@ func (r *reader) row(line int, header, record []string) {
 	}
 }
 
-// numbers reads ranks with ; or spaces between them.
+// numbers parses ranks separated by ; or spaces.
 func numbers(text string) ([]int, error) {
 	var out []int
 	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ';' || c == ' ' }) {
@@ -208,11 +208,11 @@ func (r *reader) rowOfResults(line int, field func(string) string, players []elo
 	r.results(line, fact)
 }
 
-// guard stands before a text that a spreadsheet would run, and before one that begins
-// with it.
+// guard is prepended to texts that a spreadsheet would execute, and to those that
+// start with it.
 const guard = "'"
 
-// guarded is a value as it is written.
+// guarded returns a value as it is written.
 func guarded(value string) string {
 	if strings.HasPrefix(value, guard) || output.Cell(value) == guard+value {
 		return guard + value
@@ -220,8 +220,8 @@ func guarded(value string) string {
 	return value
 }
 
-// unguarded is a value as it was before it was written. An apostrophe of somebody
-// else's file stays, unless what is behind it would have been guarded.
+// unguarded reverses guarded. An apostrophe in a file from elsewhere is kept,
+// unless the rest would have been guarded.
 func unguarded(text string) string {
 	if value, found := strings.CutPrefix(text, guard); found && guarded(value) == text {
 		return value
@@ -229,8 +229,8 @@ func unguarded(text string) string {
 	return text
 }
 
-// WriteCSV writes facts as rows with a header. What a spreadsheet would run as a
-// formula stands behind an apostrophe, which ReadCSV takes off.
+// WriteCSV writes facts as rows with a header. What a spreadsheet would execute as
+// a formula is prefixed with an apostrophe, which ReadCSV removes.
 func WriteCSV(out io.Writer, facts []elo.Fact) error {
 	rows := csv.NewWriter(out)
 	record := make([]string, len(Columns))

@@ -1,9 +1,9 @@
 // Package matchfile reads and writes facts of ratings as files: games and results
-// as comma-separated rows, games as the tags of PGN. What is written reads back as
+// as comma-separated rows, games as the tags of PGN. What was written reads back as
 // the same facts, with the same digests.
 //
-// It never guesses: a column, a tag or a value that it does not know is a fault with
-// its line, and a file with faults gives no facts. It keeps no moves.
+// It never guesses: an unknown column, tag or value is a fault with its line, and a
+// file with faults gives no facts. Moves are ignored.
 //
 // Read File, then csv.go and pgn.go.
 package matchfile
@@ -19,29 +19,29 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// The bounds of a file.
+// Limits of a file.
 const (
 	MaxFacts  = 1_000_000
-	maxFaults = 100 // that are named; more are counted
+	maxFaults = 100 // reported; more are counted
 	maxLine   = 64 << 10
-	maxRow    = 1 << 20 // of comma-separated fields, with the comments before it
+	maxRow    = 1 << 20 // bytes of a comma-separated row, including the comments before it
 	maxTags   = 256     // of a game
 )
 
-// File is the facts of a file, in its order.
+// File is the facts of a file, in order.
 type File struct {
 	Facts      []elo.Fact
-	Unfinished int // games that broke off: they are no facts
+	Unfinished int // broken-off games, which are not facts
 }
 
-// reader gathers facts and faults.
+// reader collects facts and faults.
 type reader struct {
 	config domain.ConfigKey
 	out    File
 	faults []domain.Fault
 	more   int
 	alike  map[string]int // rows of results without a name, by content
-	named  map[string]int // results by their name: index of the fact
+	named  map[string]int // results by name: index of the fact
 }
 
 func newReader(config domain.ConfigKey) *reader {
@@ -56,7 +56,7 @@ func (r *reader) fault(line int, format string, args ...any) {
 	r.faults = append(r.faults, domain.Fault{Field: "line " + strconv.Itoa(line), Reason: fmt.Sprintf(format, args...)})
 }
 
-// add takes a fact over when nothing is wrong with it.
+// add adds a fact if nothing is wrong with it.
 func (r *reader) add(line int, fact elo.Fact) {
 	faults := fact.Faults(r.config)
 	for _, f := range faults {
@@ -84,7 +84,7 @@ func (r *reader) finish() (File, error) {
 	return r.out, nil
 }
 
-// game makes the fact of a game, in the form that its identity is made of.
+// game adds the fact of a game, in the form that its identity is computed from.
 func (r *reader) game(line int, match elo.MatchRecorded, id string) {
 	match.ConfigKey = r.config
 	for _, rank := range match.Ranks {
@@ -93,7 +93,7 @@ func (r *reader) game(line int, match elo.MatchRecorded, id string) {
 			return
 		}
 	}
-	if id == "" || id != match.Identity() { // old facts have other ranks for the same finish
+	if id == "" || id != match.Identity() { // old facts have other ranks for the same result
 		match.Ranks = elo.Standard(match.Ranks)
 	}
 	match.MatchID = match.Identity()
@@ -104,7 +104,8 @@ func (r *reader) game(line int, match elo.MatchRecorded, id string) {
 	r.add(line, elo.Fact{Match: &match})
 }
 
-// results makes or completes the fact of results: rows of one name are one fact.
+// results adds or extends the fact of results: rows with the same name are one
+// fact.
 func (r *reader) results(line int, fact elo.ResultsRecorded) {
 	fact.ConfigKey = r.config
 	if fact.FactID != "" {
@@ -117,7 +118,7 @@ func (r *reader) results(line int, fact elo.ResultsRecorded) {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q %v %v", r.config, fact.ModelID, fact.Results[0].Opponent, fact.Results, at(fact.PlayedAt)))
 		name := "file:" + hex.EncodeToString(sum[:16])
 		r.alike[name]++
-		if n := r.alike[name]; n > 1 { // the same numbers twice are two results
+		if n := r.alike[name]; n > 1 { // equal rows are separate results
 			name += ":" + strconv.Itoa(n)
 		}
 		fact.FactID = name
@@ -145,7 +146,7 @@ func (r *reader) extend(line, at int, more elo.ResultsRecorded) {
 
 func sameTime(a, b *time.Time) bool { return at(a) == at(b) }
 
-// at is a moment as files write it; empty for none.
+// at formats a time for files; empty for none.
 func at(t *time.Time) string {
 	if t == nil {
 		return ""
@@ -153,7 +154,7 @@ func at(t *time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// moment reads a time, or a day.
+// moment parses a time, or a day.
 func moment(text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -178,8 +179,8 @@ func seed(text string) (*uint64, error) {
 	return &n, nil
 }
 
-// ranksOf reads the result of a game of two as its points are written; ok is false
-// for one that broke off.
+// ranksOf parses the result of a two-player game in points; ok is false for a
+// broken-off game.
 func ranksOf(result string) (ranks []int, ok bool, err error) {
 	switch result {
 	case "1-0":

@@ -13,12 +13,12 @@ import (
 )
 
 // The tags that are read. White has the first seat; games of three and four players
-// have Player1 to Player4 and Ranks in place of White, Black and Result. Others are
-// passed over, and so are moves.
+// have Player1 to Player4 and Ranks instead of White, Black and Result. Other tags
+// and moves are ignored.
 const (
-	tagDate   = "Date"     // 2026.01.31; UTCDate is the same
+	tagDate   = "Date"     // 2026.01.31; UTCDate is equivalent
 	tagTime   = "UTCTime"  // 10:00:00
-	tagMoment = "PlayedAt" // RFC 3339, in place of both
+	tagMoment = "PlayedAt" // RFC 3339, instead of both
 )
 
 // ReadPGN reads the tags of games.
@@ -27,7 +27,7 @@ func ReadPGN(in io.Reader, config domain.ConfigKey) (File, error) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	tags, first := map[string]string{}, 0
-	moves, depth := false, 0 // in the moves, and in a comment of them
+	moves, depth := false, 0 // inside the moves, and depth of comments in them
 	finish := func() {
 		if len(tags) > 0 {
 			r.tagged(first, tags)
@@ -82,7 +82,7 @@ func ReadPGN(in io.Reader, config domain.ConfigKey) (File, error) {
 	return r.finish()
 }
 
-// comments follows braces, so that a bracket in a comment is no tag.
+// comments tracks braces, so that a bracket in a comment is not read as a tag.
 func comments(line string, depth int) int {
 	for _, c := range line {
 		switch {
@@ -97,7 +97,7 @@ func comments(line string, depth int) int {
 	return depth
 }
 
-// tagOf reads [Name "value"].
+// tagOf parses [Name "value"].
 func tagOf(line string) (name, value string, err error) {
 	fail := fmt.Errorf("want a tag such as [White \"name\"], found %q", domain.Clip(line, 60))
 	inner, ok := strings.CutSuffix(strings.TrimPrefix(line, "["), "]")
@@ -127,7 +127,7 @@ func tagOf(line string) (name, value string, err error) {
 	return name, b.String(), nil
 }
 
-// tagged makes the fact of a game.
+// tagged adds the fact of a game.
 func (r *reader) tagged(line int, tags map[string]string) {
 	match := elo.MatchRecorded{GameID: tags["GameId"], Worker: domain.NodeID(tags["Worker"])}
 	var err error
@@ -172,7 +172,8 @@ func (r *reader) tagged(line int, tags map[string]string) {
 	r.game(line, match, tags["MatchId"])
 }
 
-// momentOf is the time of a game as RFC 3339 has it; a date with unknown parts is none.
+// momentOf returns the time of a game in RFC 3339; empty for a date with unknown
+// parts.
 func momentOf(tags map[string]string) string {
 	if exact := tags[tagMoment]; exact != "" {
 		return exact
@@ -191,8 +192,8 @@ func momentOf(tags map[string]string) string {
 	return date
 }
 
-// WritePGN writes games as tags, and tells how many facts are results, which PGN has
-// no form for.
+// WritePGN writes games as tags, and returns how many facts are results, which PGN
+// cannot represent.
 func WritePGN(out io.Writer, facts []elo.Fact) (left int, err error) {
 	w := bufio.NewWriter(out)
 	tag := func(name, value string) {

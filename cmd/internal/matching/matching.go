@@ -1,7 +1,7 @@
-// Package matching evaluates what items say of nodes (where) and what nodes say
-// of items (accepts). Expressions are those of transport/expression: short, of
-// bounded cost, and true or false of nothing but their arguments. One that
-// cannot be told of a node, for want of a fact, is not true of it.
+// Package matching evaluates expressions of items over nodes (where) and of nodes
+// over items (accepts). They are those of transport/expression: short, of limited
+// cost, and dependent on their arguments only. An expression that cannot be
+// evaluated for a node, because a fact is missing, is not true for it.
 package matching
 
 import (
@@ -18,15 +18,15 @@ import (
 	"github.com/ringrift/rift/transport/expression"
 )
 
-// nodeEnv is what an expression may always name of a node. Whatever else the
-// node's facts hold stands beside it under its own name.
+// nodeEnv returns the names that an expression can always use for a node. Its other
+// facts are added under their own names.
 func nodeEnv() map[string]any {
 	return map[string]any{
 		"node_id": "", "capabilities": []string{}, "level": map[string]any{},
 	}
 }
 
-// itemEnv is what an expression may name of an item.
+// itemEnv is what an expression can use of an item.
 type itemEnv struct {
 	TaskType    string   `expr:"task_type"`
 	ConfigKey   string   `expr:"config_key"`
@@ -34,15 +34,15 @@ type itemEnv struct {
 	RequiresGPU bool     `expr:"requires_gpu"`
 }
 
-// Expressions compiles expressions once and evaluates them. It is safe for use
-// by many at once.
+// Expressions compiles expressions once and evaluates them. It is safe for
+// concurrent use.
 type Expressions struct {
-	compiling sync.Mutex // held while something is compiled, and never with mu held
+	compiling sync.Mutex // held while compiling, and never together with mu
 
 	mu    sync.Mutex
 	where map[string]compiled
 	items map[string]compiled
-	asked asked // the node that was asked about last
+	asked asked // the last node
 }
 
 type compiled struct {
@@ -50,30 +50,30 @@ type compiled struct {
 	err     error
 }
 
-// asked is a node with what expressions see of it and what they said of it: a
-// claim asks about one node as often as there are kinds of items.
+// asked is a node with its environment and the results of expressions for it: a
+// claim evaluates expressions for one node as often as there are kinds of items.
 type asked struct {
 	node sched.Node
-	env  map[string]any // never written to once it is made
+	env  map[string]any // never modified
 	said map[string]sched.Verdict
 }
 
-// The bounds of what an Expressions holds and of what an evaluation may cost.
-// Claims wait for evaluations: a thousand steps are some 20 µs.
+// Limits of what an Expressions holds and of the cost of an evaluation. Claims wait
+// for evaluations: a thousand steps take about 20 µs.
 const (
-	kept  = 4096 // of each of the maps; one that is full is begun anew
+	kept  = 4096 // entries of each map; a full one is replaced by an empty one
 	steps = 1000
 )
 
-// New makes an empty one.
+// New returns an empty Expressions.
 func New() *Expressions {
 	return &Expressions{where: map[string]compiled{}, items: map[string]compiled{}}
 }
 
-// CheckWhere refuses an expression over nodes that cannot be meant.
+// CheckWhere returns an error for an invalid expression over nodes.
 func (x *Expressions) CheckWhere(text string) error { return x.overNodes(text).err }
 
-// CheckAccepts refuses an expression over items that cannot be meant.
+// CheckAccepts returns an error for an invalid expression over items.
 func (x *Expressions) CheckAccepts(text string) error { return x.overItems(text).err }
 
 func (x *Expressions) overNodes(text string) compiled {
@@ -91,7 +91,7 @@ func (x *Expressions) compile(cache map[string]compiled, text string, names []st
 	if ok {
 		return known
 	}
-	x.compiling.Lock() // one core at most
+	x.compiling.Lock() // so that compiling uses one core at most
 	defer x.compiling.Unlock()
 	program, err := expression.Compile(text, steps, names, env...)
 	made := compiled{program, err}
@@ -104,7 +104,7 @@ func (x *Expressions) compile(cache map[string]compiled, text string, names []st
 	return made
 }
 
-// NodeFits tells whether what an item says is true of a node.
+// NodeFits reports whether an item's expression is true for a node.
 func (x *Expressions) NodeFits(text string, node sched.Node) sched.Verdict {
 	env, said, known := x.about(text, node)
 	if known {
@@ -119,7 +119,8 @@ func (x *Expressions) NodeFits(text string, node sched.Node) sched.Verdict {
 	return said
 }
 
-// about finds what expressions see of a node, and what this one said of it.
+// about returns the environment of a node, and the cached result of an expression
+// for it.
 func (x *Expressions) about(text string, node sched.Node) (map[string]any, sched.Verdict, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -130,7 +131,7 @@ func (x *Expressions) about(text string, node sched.Node) (map[string]any, sched
 	return x.asked.env, said, known
 }
 
-// sameNode compares what expressions see of nodes.
+// sameNode compares what expressions can use of two nodes.
 func sameNode(a, b sched.Node) bool {
 	return a.ID == b.ID && a.Facts == b.Facts && a.GPUPercent == b.GPUPercent && a.GPUMemoryPercent == b.GPUMemoryPercent &&
 		a.DiskPercent == b.DiskPercent && slices.Equal(a.Words, b.Words)
@@ -139,7 +140,7 @@ func sameNode(a, b sched.Node) bool {
 func envOf(node sched.Node) map[string]any {
 	env := map[string]any{}
 	if json.Unmarshal([]byte(node.Facts), &env) != nil || env == nil {
-		env = map[string]any{} // facts that are no object say nothing
+		env = map[string]any{} // facts that are not an object are ignored
 	}
 	level := map[string]any{}
 	percent := func(name string, hundredths sched.Maybe[int]) {
@@ -158,7 +159,7 @@ func envOf(node sched.Node) map[string]any {
 	return env
 }
 
-// ItemFits tells whether what a node says is true of an item.
+// ItemFits reports whether a node's expression is true for an item.
 func (x *Expressions) ItemFits(text string, item sched.Requirement) sched.Verdict {
 	words := item.Words
 	if words == nil {
@@ -171,7 +172,7 @@ func verdict(c compiled, text string, env any) sched.Verdict {
 	if c.err != nil {
 		return sched.Verdict{Reason: fmt.Sprintf("%s: %v", text, c.err)}
 	}
-	// Nobody can call a claim's evaluation off; its steps bound it.
+	// The evaluation of a claim cannot be cancelled; its steps are limited.
 	holds, err := c.program.Holds(context.Background(), env)
 	switch {
 	case err != nil:

@@ -1,9 +1,9 @@
-// Package outfile writes the files that people name. A plain file appears whole or not
-// at all; it keeps its mode and owner where it was there before, and is as the umask has
-// it where it is new. What a symbolic link names is written, not the link, and devices,
-// pipes and sockets are written into.
+// Package outfile writes the files that users name. A regular file appears whole or
+// not at all; it keeps its mode and owner if it existed, and gets those of the
+// umask if it is new. A symbolic link is followed and its target written; devices,
+// pipes and sockets are written to directly.
 //
-// It never replaces what is not a plain file, and packs nothing.
+// It never replaces anything but a regular file, and does not compress.
 //
 // Read Create.
 package outfile
@@ -20,18 +20,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// File is a file being written. Close makes it appear under its name, Discard leaves
-// what was there as it was; of what is no plain file neither is true.
+// File is a file being written. Close makes it appear under its name, Discard
+// leaves the old file unchanged; neither holds for anything but a regular file.
 type File struct {
 	file *os.File
-	path string      // to be given to it; empty: it is written where it stands
-	over fs.FileInfo // of what has that name; nil: nothing has
+	path string      // the final name; empty: the file is written in place
+	over fs.FileInfo // the existing file of that name; nil: none
 	done bool
 }
 
-// Create begins a file. The error is not_found where its folder is missing, forbidden
-// where it may not be written, and invalid where the name is that of a folder, or of a
-// link to nothing.
+// Create starts a file. The error is not_found if its folder is missing, forbidden
+// if it may not be written, and invalid if the name is that of a folder or of a
+// dangling link.
 func Create(path string) (*File, error) {
 	target, over, err := resolve(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func Create(path string) (*File, error) {
 	return &File{file: file, path: target, over: over}, nil
 }
 
-// WriteFile writes a whole file, as Create says it.
+// WriteFile writes a whole file like Create.
 func WriteFile(path string, data []byte) error {
 	f, err := Create(path)
 	if err != nil {
@@ -63,7 +63,7 @@ func WriteFile(path string, data []byte) error {
 	return f.Close()
 }
 
-// resolve finds what a path names, through links, and what is there.
+// resolve follows links, and returns the target and what is there.
 func resolve(path string) (target string, over fs.FileInfo, err error) {
 	target, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,8 +84,8 @@ func resolve(path string) (target string, over fs.FileInfo, err error) {
 	return target, over, nil
 }
 
-// beside makes a new file in the folder of another one, with the mode that the umask
-// leaves it.
+// beside creates a new file in the folder of another one, with the mode of the
+// umask.
 func beside(path string) (file *os.File, err error) {
 	for range 100 {
 		name := path + ".part-" + strconv.FormatUint(rand.Uint64(), 36)
@@ -102,7 +102,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, coded(err)
 }
 
-// Close makes what was written durable and gives it its name.
+// Close syncs the file and gives it its name.
 func (f *File) Close() error {
 	switch {
 	case f.done:
@@ -115,7 +115,7 @@ func (f *File) Close() error {
 		return errors.Join(coded(err), f.Discard())
 	}
 	if f.over != nil {
-		// Whoever may write a file need not be able to give it away again.
+		// A user who may write a file need not be able to change its owner back.
 		if err := errors.Join(f.file.Chmod(f.over.Mode().Perm()), keepOwner(f.file, f.over)); err != nil {
 			return f.inPlace()
 		}
@@ -130,7 +130,7 @@ func (f *File) Close() error {
 	return nil
 }
 
-// inPlace writes over the file of that name.
+// inPlace overwrites the file of that name.
 func (f *File) inPlace() error {
 	_, err := f.file.Seek(0, io.SeekStart)
 	var to *os.File
@@ -144,7 +144,7 @@ func (f *File) inPlace() error {
 	return errors.Join(coded(err), f.Discard())
 }
 
-// Discard throws away what was written. After Close it does nothing.
+// Discard removes what was written. After Close it does nothing.
 func (f *File) Discard() error {
 	if f.done {
 		return nil

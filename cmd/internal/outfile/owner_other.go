@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// keepOwner does nothing: a new file has the owner of its folder's rules.
+// keepOwner does nothing: the system sets the owner of a new file.
 func keepOwner(*os.File, fs.FileInfo) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file the owner and the group of another one.
+// keepOwner sets the owner and the group of a file to those of another one.
 func keepOwner(file *os.File, of fs.FileInfo) error {
 	stat, ok := of.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -2,12 +2,13 @@ package play
 
 import "strings"
 
-// Stones are how players' stones are drawn, in the order of their seats.
+// Stones are the letters of the players' stones, in seat order.
 const Stones = "XO+"
 
-// Board draws the end of a game: a row of cells a line, an empty cell as a dot. X
-// joins the upper and the lower side, O the left and the right one; of three players
-// O joins the upper left and the lower right side, + the other two.
+// Board returns the final board as text: one row of cells per line, an empty cell
+// as a dot. X connects the upper and the lower side, O the left and the right one;
+// with three players O connects the upper left and the lower right side, + the
+// other two.
 func (o Outcome) Board() string {
 	p := o.end
 	var b strings.Builder

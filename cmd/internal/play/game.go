@@ -7,20 +7,20 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of a board.
+// Limits of a board.
 const (
 	MinSize = 2
 	MaxSize = 19
 )
 
-// Table is what a game is played on.
+// Table is the board of a game.
 type Table struct {
 	Players int  // 2 or 3
 	Size    int  // MinSize to MaxSize
-	Swap    bool // the swap rule: of two players only
+	Swap    bool // the swap rule; with two players only
 }
 
-// Check names what is wrong with the settings.
+// Check returns what is wrong with the settings.
 func (t Table) Check() []domain.Fault {
 	var c domain.Checks
 	domain.Within(&c, "players", t.Players, 2, 3)
@@ -38,21 +38,22 @@ func (t Table) shape() *shape {
 	return rhombus(t.Size)
 }
 
-// Outcome is a game that was played.
+// Outcome is the result of a game.
 type Outcome struct {
-	Ranks []int // in the order of seats; 1 is best, equal ones have drawn
-	Plies int   // moves of the players; those of the opening are not among them
+	Ranks []int // in seat order; 1 is best, equal ones are draws
+	Plies int   // moves of the players, without those of the opening
 
 	end *position
 }
 
-// streams of random numbers, so that no player's choices move another's.
+// openingStream is the random stream of openings; each player has its own, so that
+// one's choices do not affect the other's.
 const openingStream = 1 << 32
 
-// Play plays a game of as many players as the table has seats. With an opening the
-// board begins with a stone of each player at places that the opening's seed
-// chooses, one of the first player under the swap rule. The same seed, opening and
-// players give the same game.
+// Play plays a game with as many players as the table has seats. An opening places
+// one stone of each player at cells chosen by the opening's seed; under the swap
+// rule, only one stone of the first player. The same seed, opening and players give
+// the same game.
 func (t Table) Play(ctx context.Context, seed uint64, opening *uint64, specs []Spec) (Outcome, error) {
 	faults := t.Check()
 	if len(specs) != t.Players {
@@ -88,7 +89,7 @@ func (t Table) Play(ctx context.Context, seed uint64, opening *uint64, specs []S
 	return out, nil
 }
 
-// open puts the stones of an opening on the board.
+// open places the stones of an opening.
 func (t Table) open(p *position, random *rand.Rand) {
 	stones := t.Players
 	if t.Swap {
@@ -100,7 +101,7 @@ func (t Table) open(p *position, random *rand.Rand) {
 }
 
 // swapped gives the only stone on the board to the second player, mirrored so that
-// it is worth to them what it was to the first.
+// it has the same value as for the first.
 func swapped(p *position) *position {
 	stone := p.firstStone()
 	next := newPosition(p.shape)

@@ -19,23 +19,23 @@ import (
 //	link_reply         1 when the cell saves a bridge that somebody has half cut
 var WeightNames = [8]string{"own_distance", "opponent_distance", "bridges", "edge_template", "centre", "adjacency", "blocking", "link_reply"}
 
-// Weights are what a heuristic player goes by, in the order of WeightNames.
+// Weights are the weights of a heuristic player, in the order of WeightNames.
 type Weights [8]float64
 
-// DefaultWeights are those of a spec that names none.
+// DefaultWeights are used for a spec without weights.
 var DefaultWeights = Weights{3, 3, 1, 0.5, 1, 0, 0.25, 2}
 
-// maxWeight bounds a weight.
+// maxWeight limits the absolute value of a weight.
 const maxWeight = 1e6
 
-// judge is what a player that goes by weights keeps between moves.
+// judge is the scratch memory of a player with weights.
 type judge struct {
 	weights Weights
 	own     fields
 	others  fields
 }
 
-// score fills in what each of the moves is worth to the player whose turn it is.
+// score fills in the value of each move for the player to move.
 func (j *judge) score(p *position, moves []int16, out []float64) []float64 {
 	me := p.turn
 	rival, least := int8(-1), int16(far)
@@ -68,7 +68,7 @@ func nearness(through, best int16) float64 {
 	return 1 / (1 + float64(through-best))
 }
 
-// features are the numbers of a cell besides the two distances.
+// features returns the features of a cell other than the two distances.
 func (p *position) features(c int16, me int8) (f Weights) {
 	for _, b := range p.bridges[c] {
 		if p.owner[b.to] == me && p.owner[b.a] == empty && p.owner[b.b] == empty {
@@ -85,7 +85,8 @@ func (p *position) features(c int16, me int8) (f Weights) {
 		switch p.owner[to] {
 		case me:
 			f[5] += 1.0 / 6
-			// The cell carries a bridge from this stone when the other carrier is beside both.
+			// The cell carries a bridge from this stone if the other carrier is
+			// adjacent to both.
 			if f[7] == 0 && p.halfCut(to, c, me) {
 				f[7] = 1
 			}
@@ -97,7 +98,8 @@ func (p *position) features(c int16, me int8) (f Weights) {
 	return f
 }
 
-// halfCut tells whether the cell is what remains of a bridge from a stone.
+// halfCut reports whether the cell is the remaining carrier of a bridge from a
+// stone.
 func (p *position) halfCut(stone, cell int16, me int8) bool {
 	for _, b := range p.bridges[stone] {
 		other := b.a
@@ -115,7 +117,7 @@ func (p *position) halfCut(stone, cell int16, me int8) bool {
 	return false
 }
 
-// heuristic takes the cell that scores best, one of them by chance.
+// heuristic plays the best-scoring cell, a random one among equals.
 type heuristic struct {
 	judge
 	moves  []int16
@@ -139,8 +141,8 @@ func (h *heuristic) move(p *position, random *rand.Rand) int16 {
 	return chosen
 }
 
-// swaps takes over a first stone that scores at least as well as most cells do on
-// an empty board.
+// swaps swaps if the first stone scores at least as well as most cells on an empty
+// board.
 func (h *heuristic) swaps(p *position, _ *rand.Rand) bool {
 	board := newPosition(p.shape)
 	h.moves = board.moves(h.moves)
@@ -154,7 +156,7 @@ func (h *heuristic) swaps(p *position, _ *rand.Rand) bool {
 	return 2*below >= len(h.scores)
 }
 
-// firstStone is the cell of the only stone on the board.
+// firstStone returns the cell of the only stone on the board.
 func (p *position) firstStone() int16 {
 	for c, owner := range p.owner {
 		if owner != empty {

@@ -5,19 +5,20 @@ import (
 	"math/rand/v2"
 )
 
-// MaxPlayouts bounds the playouts of a move.
+// MaxPlayouts limits the playouts per move.
 const MaxPlayouts = 10_000
 
 // The constants of the search.
 const (
-	exploration = 0.2 // of UCT (Kocsis and Szepesvári 2006)
-	// equalTrust is after how many visits a move's own results weigh as much as those
-	// of the games in which it was played later (RAVE, Gelly and Silver 2007).
+	exploration = 0.2 // the constant of UCT (Kocsis and Szepesvári 2006)
+	// equalTrust is the number of visits after which a move's own results weigh as
+	// much as those of games in which it was played later (RAVE, Gelly and Silver
+	// 2007).
 	equalTrust = 300
 )
 
-// mcts searches a tree with a number of playouts to a full board. Weights, when
-// given, say which moves are tried first.
+// mcts searches a tree with a number of playouts to a full board. With weights,
+// promising moves are tried first.
 type mcts struct {
 	playouts int
 	guide    *judge // nil: none
@@ -27,18 +28,18 @@ type mcts struct {
 	joined   groups
 }
 
-// branch is a move from a node, and what was seen of it.
+// branch is a move from a node, with its statistics.
 type branch struct {
 	cell        int16
 	visits      int32
-	later       int32 // games in which the same player had this cell in the end
+	later       int32 // games in which the same player owned this cell at the end
 	wins        float32
 	laterWins   float32
-	inclination float32 // 0 to 1, by the weights
+	inclination float32 // from 0 to 1, by the weights
 	node        *node
 }
 
-// node is a position of the tree. It is made when its move was tried once before.
+// node is a position of the tree. It is created at the second visit of its move.
 type node struct {
 	branches []branch
 	visits   int32
@@ -72,8 +73,8 @@ func (m *mcts) grow(p *position) *node {
 	return n
 }
 
-// choose is the branch with the highest bound; of equal ones the first after a
-// place drawn by chance.
+// choose returns the branch with the highest bound; among equal ones the first
+// after a random place.
 func (n *node) choose(random *rand.Rand) int {
 	best, at := math.Inf(-1), 0
 	log := math.Log(float64(n.visits) + 1)
@@ -101,7 +102,7 @@ func (n *node) choose(random *rand.Rand) int {
 	return at
 }
 
-// search gives the tree after all playouts.
+// search returns the tree after all playouts.
 func (m *mcts) search(p *position, random *rand.Rand) *node {
 	root := m.grow(p)
 	for range m.playouts {
@@ -153,8 +154,8 @@ func (m *mcts) playout(p *position, root *node, random *rand.Rand) {
 	}
 }
 
-// consolation is what the end of a game that nobody won is worth to a player: up to
-// half of a win, by how many others have joined fewer stones.
+// consolation returns the value of a game without a winner for a player: up to half
+// of a win, by the share of others with fewer connected stones.
 func (p *position) consolation(room *groups, player int8) float32 {
 	largest, ahead := p.groups(room), float32(0)
 	for other, size := range largest {
@@ -169,7 +170,8 @@ func (p *position) consolation(room *groups, player int8) float32 {
 	return ahead / float32(2*(p.players-1))
 }
 
-// best is the branch that was visited most, of equal ones that with more wins.
+// best returns the branch with the most visits; among equal ones that with more
+// wins.
 func (n *node) best() branch {
 	best := n.branches[0]
 	for _, b := range n.branches[1:] {
@@ -182,7 +184,7 @@ func (n *node) best() branch {
 
 func (m *mcts) move(p *position, random *rand.Rand) int16 { return m.search(p, random).best().cell }
 
-// swaps takes over the first stone when the best answer to it loses most playouts.
+// swaps swaps if the best reply to the first stone loses most playouts.
 func (m *mcts) swaps(p *position, random *rand.Rand) bool {
 	best := m.search(p, random).best()
 	return best.visits > 0 && best.wins/float32(best.visits) < 0.5

@@ -10,13 +10,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// player chooses moves. One serves one seat of one game at a time.
+// player chooses moves. It is used for one seat of one game at a time.
 type player interface {
 	move(*position, *rand.Rand) int16
-	swaps(*position, *rand.Rand) bool // takes over the first stone
+	swaps(*position, *rand.Rand) bool // whether to take over the first stone
 }
 
-// Spec says how a player plays.
+// Spec describes how a player plays.
 type Spec struct {
 	Kind     string // random, heuristic, mcts
 	Playouts int    // of mcts
@@ -32,8 +32,8 @@ const (
 
 const specForms = "random, heuristic[:w1,…,w8] or mcts:<playouts>[:w1,…,w8]"
 
-// ParseSpec reads a spec. Weights stand between commas, or between underscores where
-// a comma cannot be part of a name.
+// ParseSpec parses a spec. Weights are separated by commas, or by underscores where
+// a name cannot contain a comma.
 func ParseSpec(text string) (Spec, error) {
 	kind, rest, more := strings.Cut(text, ":")
 	spec := Spec{Kind: kind}
@@ -86,7 +86,7 @@ func parseWeights(text string) (*Weights, error) {
 	return &w, nil
 }
 
-// String is the spec in full: every weight is named.
+// String returns the full spec, with every weight.
 func (s Spec) String() string {
 	text := s.Kind
 	if s.Kind == kindMCTS {
@@ -115,7 +115,7 @@ func (s Spec) player() player {
 	return byChance{}
 }
 
-// byChance plays any cell.
+// byChance plays a random cell.
 type byChance struct{}
 
 func (byChance) move(p *position, random *rand.Rand) int16 {

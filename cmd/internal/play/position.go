@@ -5,15 +5,15 @@ import "math"
 // empty is the owner of a cell without a stone.
 const empty = int8(-1)
 
-// position is the stones of a game, and which of them are joined. The sets of joined
-// stones are kept by union and find; a player's sides are members of them.
+// position is the stones of a game, and which of them are connected. Connected sets
+// are kept with union-find; a player's sides are elements of it.
 type position struct {
 	*shape
 	owner  []int8
-	parent []int16 // of cells, then of the players' sides
-	free   int     // empty cells
+	parent []int16 // of cells, followed by the players' sides
+	free   int     // number of empty cells
 	turn   int8
-	winner int8 // -1: nobody yet
+	winner int8 // -1: none yet
 }
 
 func newPosition(s *shape) *position {
@@ -27,7 +27,7 @@ func newPosition(s *shape) *position {
 	return p
 }
 
-// set makes p equal to another position on the same board.
+// set copies another position on the same board.
 func (p *position) set(other *position) {
 	p.shape, p.free, p.turn, p.winner = other.shape, other.free, other.turn, other.winner
 	p.owner = append(p.owner[:0], other.owner...)
@@ -44,10 +44,10 @@ func (p *position) find(i int16) int16 {
 
 func (p *position) union(a, b int16) { p.parent[p.find(a)] = p.find(b) }
 
-// side is the member that stands for a player's side.
+// side returns the element of a player's side.
 func (p *position) side(player int8, n int) int16 { return int16(len(p.owner) + 2*int(player) + n) }
 
-// place puts a stone of a player on an empty cell.
+// place puts a stone on an empty cell.
 func (p *position) place(cell int16, player int8) {
 	p.owner[cell] = player
 	p.free--
@@ -66,7 +66,7 @@ func (p *position) place(cell int16, player int8) {
 	}
 }
 
-// play places a stone of the player whose turn it is.
+// play places a stone of the player to move.
 func (p *position) play(cell int16) {
 	p.place(cell, p.turn)
 	p.pass()
@@ -74,7 +74,7 @@ func (p *position) play(cell int16) {
 
 func (p *position) pass() { p.turn = (p.turn + 1) % int8(p.players) }
 
-// moves are the empty cells.
+// moves returns the empty cells.
 func (p *position) moves(out []int16) []int16 {
 	out = out[:0]
 	for c, owner := range p.owner {
@@ -85,18 +85,19 @@ func (p *position) moves(out []int16) []int16 {
 	return out
 }
 
-// far is the distance of what cannot be reached.
+// far is the distance to unreachable cells.
 const far = math.MaxInt16
 
-// fields is room for distances, kept between moves.
+// fields is reusable memory for distances.
 type fields struct {
 	from [2][]int16 // each cell's distance from the player's sides
 	now  []int16
 	next []int16
 }
 
-// measure fills in how many stones a player must add to reach each cell from a side
-// of theirs, that cell's own stone included, and gives how many join the sides.
+// measure computes how many stones a player must add to reach each cell from a
+// side, including the cell's own stone, and returns how many are needed to connect
+// the sides.
 func (p *position) measure(f *fields, player int8) int16 {
 	best := int16(far)
 	for side := range 2 {
@@ -128,7 +129,7 @@ func (p *position) spread(f *fields, out []int16, player int8, side int) []int16
 		out = append(out, d)
 	}
 	for d := int16(0); len(now)+len(next) > 0; d++ {
-		for k := 0; k < len(now); k++ { // grows while it is read
+		for k := 0; k < len(now); k++ { // grows during the loop
 			c := now[k]
 			if out[c] != d {
 				continue
@@ -150,8 +151,8 @@ func (p *position) spread(f *fields, out []int16, player int8, side int) []int16
 	return out
 }
 
-// through is the stones that the player lacks on the shortest way through a cell
-// that is empty or theirs; far when there is none.
+// through returns how many stones the player needs for the shortest connection
+// through a cell that is empty or theirs; far if there is none.
 func (p *position) through(f *fields, cell int16) int16 {
 	a, b := f.from[0][cell], f.from[1][cell]
 	if a == far || b == far {
@@ -163,13 +164,13 @@ func (p *position) through(f *fields, cell int16) int16 {
 	return a + b
 }
 
-// over tells whether the game has ended: somebody has won, or nobody can.
+// over reports whether the game has ended: somebody has won, or nobody can.
 func (p *position) over(f *fields) bool {
 	if p.winner >= 0 || p.free == 0 {
 		return true
 	}
 	if p.players == 2 {
-		return false // one of two can always win
+		return false // with two players, one can always win
 	}
 	for player := range int8(p.players) {
 		if p.measure(f, player) != far {
@@ -179,8 +180,8 @@ func (p *position) over(f *fields) bool {
 	return true
 }
 
-// groups are the most stones that each player has joined, with each other or through
-// a side of their own.
+// groups returns the size of each player's largest connected group, including
+// connections through their own sides.
 func (p *position) groups(room *groups) []int16 {
 	room.sizes = append(room.sizes[:0], make([]int16, len(p.parent))...)
 	room.largest = append(room.largest[:0], make([]int16, p.players)...)
@@ -195,17 +196,17 @@ func (p *position) groups(room *groups) []int16 {
 	return room.largest
 }
 
-// groups is room for their sizes, kept between games.
+// groups is reusable memory for group sizes.
 type groups struct{ sizes, largest []int16 }
 
-// ranks are the players by the fewest stones that they lack, then by the largest
-// group; equal ones share a rank.
+// ranks ranks the players by the fewest missing stones, then by the largest group;
+// equal ones share a rank.
 func (p *position) ranks(f *fields) []int {
 	lacks := make([]int16, p.players)
 	for player := range lacks {
 		lacks[player] = p.measure(f, int8(player))
 	}
-	if p.players == 2 { // the other one is shut out
+	if p.players == 2 { // the other player is blocked
 		lacks[p.winner], lacks[1-p.winner] = 0, 1
 	}
 	largest := p.groups(&groups{})

@@ -8,29 +8,30 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// MaxSeries bounds the games of a series.
+// MaxSeries limits the games of a series.
 const MaxSeries = 100_000
 
-// Series is games of the same players, each opening once from every seating.
+// Series is games of the same players, with each opening played once from every
+// seating.
 type Series struct {
 	Table
 	Specs []Spec
 	Games int
 	Seed  uint64
-	Empty bool // from the empty board and not from openings
+	Empty bool // start from the empty board instead of openings
 }
 
-// Score is how a player of a series did.
+// Score is the result of a player in a series.
 type Score struct {
 	Player string  `json:"player"`
 	Games  int     `json:"games"`
 	Wins   int     `json:"wins"`  // alone at the first rank
 	Draws  int     `json:"draws"` // at a shared first rank
 	Losses int     `json:"losses"`
-	Score  float64 `json:"score"` // share of the points; a rank above another's is a point over them
+	Score  float64 `json:"score"` // share of points; ranking above another player is one point
 }
 
-// Names are the players as the series calls them: those that play alike are numbered.
+// Names returns the players' names in the series; identical players are numbered.
 func (s Series) Names() []string {
 	names := make([]string, len(s.Specs))
 	times := map[string]int{}
@@ -44,7 +45,7 @@ func (s Series) Names() []string {
 	return names
 }
 
-// Play plays the games and tells each as it ends.
+// Play plays the games and passes each to tell as it ends.
 func (s Series) Play(ctx context.Context, tell func(match.Answer, Outcome) error) ([]Score, error) {
 	var c domain.Checks
 	domain.Within(&c, "games", s.Games, 1, MaxSeries)
@@ -84,7 +85,7 @@ func (s Series) Play(ctx context.Context, tell func(match.Answer, Outcome) error
 	return scores, nil
 }
 
-// count adds a game's ranks to the scores of who sat where.
+// count adds a game's ranks to the scores of its players.
 func count(scores []Score, who, ranks []int) {
 	first := 0
 	for _, rank := range ranks {

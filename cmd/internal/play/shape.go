@@ -9,23 +9,23 @@ type shape struct {
 	sides         []uint8 // bit 2p+s: the cell lies on side s of player p
 	bridges       [][]bridge
 	edges         [][]edgeLink
-	centre        []float64 // 1 in the middle to 0 at the rim
+	centre        []float64 // from 1 in the middle to 0 at the rim
 }
 
-// bridge is a cell that two empty cells join to another: one of them is enough, and
-// the opponent cannot take both.
+// bridge is a cell connected to another through two empty cells: one of them is
+// enough, and the opponent cannot take both.
 type bridge struct{ to, a, b int16 }
 
-// edgeLink is a cell that two empty cells join to a side in the same way.
+// edgeLink is a cell connected to a side through two empty cells in the same way.
 type edgeLink struct {
 	player int8
 	a, b   int16
 }
 
-// directions are the six neighbours in the order of a turn.
+// directions lists the six neighbours in rotational order.
 var directions = [6][2]int{{1, 0}, {0, 1}, {-1, 1}, {-1, 0}, {0, -1}, {1, -1}}
 
-// rhombus is the board of two players.
+// rhombus returns the board of two players.
 func rhombus(size int) *shape {
 	s := &shape{players: 2, size: size}
 	for r := range size {
@@ -38,7 +38,8 @@ func rhombus(size int) *shape {
 	return s
 }
 
-// hexagon is the board of three players: as wide as the rhombus of that size, or one wider.
+// hexagon returns the board of three players: as wide as the rhombus of that size,
+// or one wider.
 func hexagon(size int) *shape {
 	s := &shape{players: 3, size: size}
 	reach := size / 2
@@ -67,7 +68,7 @@ func (s *shape) add(q, r int, sides uint8) {
 	s.q, s.r, s.sides = append(s.q, q), append(s.r, r), append(s.sides, sides)
 }
 
-// link finds what each cell touches and what it can be joined to.
+// link computes the neighbours of each cell and its possible connections.
 func (s *shape) link() {
 	n := len(s.q)
 	s.near, s.bridges, s.edges, s.centre = make([][]int16, n), make([][]bridge, n), make([][]edgeLink, n), make([]float64, n)

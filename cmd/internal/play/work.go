@@ -10,16 +10,16 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// Options change what a config says of the board.
+// Options override what a config says about the board.
 type Options struct {
-	Size int // 0: that of the config
+	Size int // 0: the config's
 	Swap bool
 }
 
-// MaxInput bounds an item in bytes: more than a node takes of one.
+// MaxInput limits an item in bytes, above a node's own limit.
 const MaxInput = 4 << 20
 
-// sizeOf is the board that a config is played on.
+// sizeOf returns the board size of a config.
 func sizeOf(config domain.ConfigKey) int {
 	switch config.Board() {
 	case domain.Hex8, domain.Square8:
@@ -39,8 +39,8 @@ type planned struct {
 	specs []Spec
 }
 
-// Decode reads what is to be played: an item with its payload, as a worker gives it
-// to a command, or the payload alone. The error names every fault.
+// Decode parses what to play: an item with its payload, as a worker passes it to a
+// command, or the payload alone. The error lists every fault.
 func Decode(data []byte) (payload []byte, config domain.ConfigKey, err error) {
 	if len(data) > MaxInput {
 		return nil, "", domain.Errorf(domain.TooLarge, "play: want an item of at most %d bytes, found more", MaxInput)
@@ -58,7 +58,7 @@ func Decode(data []byte) (payload []byte, config domain.ConfigKey, err error) {
 	return data, "", nil
 }
 
-// Answer plays the games of an item and gives its result, in the form of package
+// Answer plays the games of an item and returns its result, in the form of package
 // domain/match.
 func Answer(ctx context.Context, data []byte, o Options) ([]byte, error) {
 	payload, config, err := Decode(data)
@@ -105,7 +105,7 @@ func Answer(ctx context.Context, data []byte, o Options) ([]byte, error) {
 	return match.Encode(played, several)
 }
 
-// plan finds the table and the players of a game.
+// plan returns the table and the players of a game.
 func plan(c *domain.Checks, at string, game match.Game, o Options) planned {
 	p := planned{Game: game, table: Table{Players: len(game.Participants), Size: o.Size, Swap: o.Swap && len(game.Participants) == 2}}
 	if p.table.Size == 0 {

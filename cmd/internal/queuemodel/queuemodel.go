@@ -1,7 +1,8 @@
-// Package queuemodel is the work queue as its callers may see it, item by item: which
-// answers are possible ones, whatever the order in which calls that overlap took effect.
-// porcupine checks histories against Queue. It knows nothing of nodes and logs; tests
-// with real processes and simulations write their histories in its words.
+// Package queuemodel is a model of the work queue as callers see it, item by item:
+// it defines which answers are possible, in whatever order overlapping calls took
+// effect. porcupine checks histories against Queue. It knows nothing about nodes
+// and logs; tests with real processes and simulations record their histories in its
+// types.
 package queuemodel
 
 import (
@@ -14,33 +15,32 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Asked is what a client asked of one item. A claim asks for no item in
-// particular: it is put down for the item that it got, and one that got nothing
-// for every item there is.
+// Asked is a call about one item. A claim names no item: it is recorded for the
+// item that it got, and one that got nothing for every item.
 type Asked struct {
 	Verb     string // add, claim, start, heartbeat, complete, fail, release, cancel
 	Item     domain.TaskID
 	Lease    uint64
-	Returned int64 // when the answer was there: the deadlines behind it may have passed by then
+	Returned int64 // when the answer arrived: deadlines before that may have passed
 }
 
-// Told is what it was answered.
+// Told is the answer to a call.
 type Told struct {
 	Code     domain.Code // empty for a success
-	Lease    uint64      // that a claim got; 0: the claim got nothing
+	Lease    uint64      // of the claimed item; 0: the claim got nothing
 	Deadline int64       // of the lease
 	Cancel   bool
 }
 
-// stage is where one item is, as far as clients can tell.
+// stage is the state of one item as far as clients can tell.
 type stage struct {
 	name     string
-	lease    uint64 // the last one given
+	lease    uint64 // the last one
 	deadline int64
 }
 
-// The stages. An item whose attempt failed or whose lease ran out is unsettled:
-// it waits, or is queued again, and no client is told when that changes.
+// The stages. An item whose attempt failed or whose lease expired is unsettled: it
+// waits, or is queued again, and clients are not told when that changes.
 const (
 	stageQueued    = "queued"
 	stageHeld      = "held"
@@ -49,12 +49,12 @@ const (
 	stageCancelled = "cancelled"
 )
 
-// next is the queue of one item: whether an answer is a possible one, and where
-// the item is then.
+// next reports whether an answer is possible for one item, and returns the stage
+// after it.
 func (s stage) next(in Asked, out Told) (bool, stage) {
 	held := s.name == stageHeld && in.Lease == s.lease
 	if s.name == stageHeld && in.Returned >= s.deadline {
-		// The clock may have come before this command.
+		// A deadline may have been handled before this command.
 		switch {
 		case in.Verb == "claim" && out.Lease != 0, held && out.Code == domain.StaleLease:
 			s, held = stage{name: stageUnsettled, lease: s.lease}, false
@@ -132,10 +132,10 @@ var Queue = porcupine.Model{
 	},
 }
 
-// byItem gives every item its history. A claim that got nothing stands in all of
-// them, if no other claim was under way beside it: two claims in flight keep off
-// each other's items, so that one may leave empty-handed what the other then does
-// not take.
+// byItem splits a history by item. A claim that got nothing is part of every item's
+// history if no other claim overlapped it: overlapping claims avoid each other's
+// items, so that one may get nothing although the other does not take the item in
+// the end.
 func byItem(history []porcupine.Operation) [][]porcupine.Operation {
 	items := map[domain.TaskID][]porcupine.Operation{}
 	var names []domain.TaskID
@@ -157,7 +157,8 @@ func byItem(history []porcupine.Operation) [][]porcupine.Operation {
 	return parts
 }
 
-// LonelyClaims are those that got nothing although no other was under way.
+// LonelyClaims returns the claims that got nothing although no other claim
+// overlapped.
 func LonelyClaims(history []porcupine.Operation) []porcupine.Operation {
 	var claims, alone []porcupine.Operation
 	for _, operation := range history {

@@ -12,13 +12,13 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Audit follows a log and says where the queue broke a promise. It knows the
+// Audit follows a log and reports where the queue broke a promise. It knows the
 // machines and their faults from the scenario, and everything else from events.
 //
 // The promises: an item exists once and ends once, in one terminal state, and
-// nothing happens to it after that; it is held by one node at a time, under a
-// number that grows by one; only its holder reports on it; no node holds more
-// than it has slots; no item begins, goes on or ends on a node inside a fault,
+// nothing happens to it afterwards; it is held by one node at a time, under a lease
+// number that increases by one; only its holder reports on it; no node holds more
+// than it has slots; no item starts, continues or ends on a node during a fault,
 // and leases on such a node end in time.
 type Audit struct {
 	rules    *sched.Rules // of the scenario's policy
@@ -27,20 +27,20 @@ type Audit struct {
 	position domain.Position
 	now      time.Time
 	live     map[domain.TaskID]*item
-	ended    map[domain.TaskID]ending // one small entry for each item: all that is kept of it
+	ended    map[domain.TaskID]ending // one small entry per item: all that is kept of it
 	endings  map[work.State]int
 	events   map[string]int64
 	waits    map[string][]time.Duration // by class, of first claims
 	busy     time.Duration              // slots × time
 
-	queued int // items that may be claimed
+	queued int // items that can be claimed
 
 	violations int
 	examples   []string
-	shown      map[string]int // by form of words
+	shown      map[string]int // by kind of violation
 }
 
-// ending is the place of a state in work.TaskStates.
+// ending is the index of a state in work.TaskStates.
 type ending uint8
 
 // watched is a machine as the audit sees it.
@@ -58,7 +58,7 @@ type item struct {
 	begun  bool
 }
 
-// NewAudit audits a scenario from its first event on.
+// NewAudit returns an audit of a scenario, starting at its first event.
 func NewAudit(s Scenario) (*Audit, error) {
 	rules, err := work.PolicyOf(s.Policy).Rules()
 	if err != nil {
@@ -74,7 +74,8 @@ func NewAudit(s Scenario) (*Audit, error) {
 	}
 	told := nodes.PolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
 	patience := nodes.PolicyOf(s.Policy).Patience
-	// The silent are given up a few per cycle, so the last of them all waits for the others.
+	// Silent nodes are declared offline a few per cycle, so the last of them all
+	// waits for the others.
 	cycles := time.Duration(len(s.Machines)/patience.MaxDeathsPerCycle+1) * patience.CycleSeconds.Duration()
 	for _, fault := range s.Faults {
 		id := s.Machines[fault.Machine].ID
@@ -92,16 +93,16 @@ func NewAudit(s Scenario) (*Audit, error) {
 	return a, nil
 }
 
-// Position is that of the last event seen.
+// Position returns the position of the last event seen.
 func (a *Audit) Position() domain.Position { return a.position }
 
-// Items is how many items there are or were.
+// Items returns the number of items so far.
 func (a *Audit) Items() int { return len(a.live) + len(a.ended) }
 
-// Live is how many have not ended.
+// Live returns the number of items that have not ended.
 func (a *Audit) Live() int { return len(a.live) }
 
-// Ended tells in which state an item ended.
+// Ended returns the state in which an item ended.
 func (a *Audit) Ended(id domain.TaskID) (work.State, bool) {
 	state, ended := a.ended[id]
 	if !ended {
@@ -110,16 +111,16 @@ func (a *Audit) Ended(id domain.TaskID) (work.State, bool) {
 	return work.TaskStates[state], true
 }
 
-// Broken is how many promises were broken, with examples of them.
+// Broken returns how many promises were broken, with examples.
 func (a *Audit) Broken() (int, []string) { return a.violations, a.examples }
 
-// Cost is how many slots an item of a type takes.
+// Cost returns how many slots an item of a type takes.
 func (a *Audit) Cost(taskType string) int { return a.rules.Type(taskType).Slots }
 
-// Queued is how many may be claimed.
+// Queued returns how many items can be claimed.
 func (a *Audit) Queued() int { return a.queued }
 
-// The violations that are kept in words, in all and of one form.
+// Limits of the violations kept as text, in total and of one kind.
 const (
 	maxExamples = 20
 	maxAlike    = 4
@@ -132,13 +133,13 @@ func (a *Audit) violate(e domain.Envelope, format string, args ...any) {
 	}
 }
 
-// Seen is what an event means to those who wait.
+// Seen is what an event means for waiting machines and items.
 type Seen struct {
 	ended  domain.TaskID // an item ended
-	queued []string      // what an item requires that may be claimed again; nil: none
+	queued []string      // requirements of an item that can be claimed again; nil: none
 }
 
-// Observe takes the next event of the log.
+// Observe processes the next event of the log.
 func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	if e.Position != a.position+1 {
 		a.violate(e, "position %d follows %d", e.Position, a.position)
@@ -170,8 +171,8 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 			one.queued = e.Time
 			a.queued++
 		}
-		// What is kept of an event is a copy: its strings are parts of the piece of
-		// the log that it was read with, which they would keep whole.
+		// Copy the strings that are kept: they share the memory of the page of the
+		// log that they were read with.
 		a.live[domain.TaskID(strings.Clone(string(spawned.TaskID)))] = one
 		return s
 	}
@@ -203,7 +204,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	return s
 }
 
-// check holds a fact of an item against what is known of it.
+// check checks an event of an item against its known state.
 func (a *Audit) check(e domain.Envelope, one *item) {
 	t := one.task
 	holder := func(lease uint64, node domain.NodeID) {
@@ -258,7 +259,7 @@ func (a *Audit) check(e domain.Envelope, one *item) {
 	}
 }
 
-// book keeps the account of slots.
+// book updates the use of slots.
 func (a *Audit) book(e domain.Envelope, one *item, before work.Task) {
 	after := one.task
 	if before.State.Held() && (!after.State.Held() || after.Lease != before.Lease) {
@@ -290,15 +291,14 @@ func (a *Audit) book(e domain.Envelope, one *item, before work.Task) {
 	}
 }
 
-// look is a moment at which a fault's leases have to be gone.
+// look is a time by which the leases of a fault must have ended.
 type look struct {
 	at    time.Time
 	node  domain.NodeID
 	fault Fault
 }
 
-// pass looks, once time has gone on, whether leases are left where they should
-// be gone by now.
+// pass checks, when time advances, whether leases remain that must have ended.
 func (a *Audit) pass(e domain.Envelope) {
 	a.now = e.Time
 	for len(a.looks) > 0 && e.Time.After(a.looks[0].at) {
@@ -310,8 +310,8 @@ func (a *Audit) pass(e domain.Envelope) {
 	}
 }
 
-// inside finds the fault that a moment lies in. Its edges belong to no fault:
-// what happens at the same microsecond may have happened before.
+// inside returns the fault at a time. The ends of a fault are excluded, because
+// what happens at the same microsecond may have happened before it.
 func (m *watched) inside(at time.Time) (Fault, bool) {
 	for len(m.faults) > 0 && !at.Before(m.faults[0].End) {
 		m.faults = m.faults[1:]
@@ -322,7 +322,7 @@ func (m *watched) inside(at time.Time) (Fault, bool) {
 	return Fault{}, false
 }
 
-// Finish says what is left: an item that has not ended is stuck.
+// Finish reports what is left: an item that has not ended is stuck.
 func (a *Audit) Finish() {
 	var stuck []domain.TaskID
 	for id := range a.live {

@@ -14,24 +14,24 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// dayStart is when a made-up day begins.
+// dayStart is the start of a generated day.
 var dayStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-// The made-up day.
+// Parameters of the generated day.
 const (
-	dayLoad  = 0.6 // of the slots, on average
-	dayBatch = 100 // items that are added at one moment, on average
+	dayLoad  = 0.6 // share of the slots, on average
+	dayBatch = 100 // items per batch, on average
 	slotsOf  = 8   // of every machine
-	// The configs share the queue, but are no games: what their items bring would
-	// set off trainings, and those are another simulation's.
+	// The configs share the queue but are not games: results of games would start
+	// trainings, which another simulation covers.
 	leagues = 12
 )
 
-// kind is a type of work of the made-up day.
+// kind is a type of work of the generated day.
 type kind struct {
 	name     string
-	share    int // of 100 items
-	length   int // of an attempt, in hundredths of the mean
+	share    int // in percent of the items
+	length   int // of an attempt, in percent of the mean
 	priority int
 	gpu      bool
 }
@@ -45,10 +45,9 @@ var kinds = []kind{
 	{"export", 2, 40, 30, false},
 }
 
-// Day makes up a day, or another span, in which so many items arrive at so many
-// nodes, in waves.
-// Some attempts fail, vanish or are given back; some items wait for others, and
-// some are cancelled. The same seed gives the same day.
+// Day generates a day, or another span, in which a number of items arrive at a
+// number of nodes, in waves. Some attempts fail, vanish or are released; some items
+// wait for others, and some are cancelled. The same seed gives the same day.
 func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 	if items < 1 || items > 100_000_000 || nodes < 1 || nodes > 100_000 || span < time.Minute || span > 366*24*time.Hour {
 		return Scenario{}, domain.Errorf(domain.Invalid, "simulation: want 1 to 100,000,000 items, 1 to 100,000 nodes and a minute to 366 days, found %d, %d and %v", items, nodes, span)
@@ -58,8 +57,8 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 		Policy: wiring.Sections().Default(), Poll: 30 * time.Second, Tick: 5 * time.Second,
 		Arrivals: dayArrivals(items, nodes, span, seed),
 	}
-	// A queue this long is the point; and beats of every lease would be most of
-	// what happens.
+	// Long queues are the purpose of this, and heartbeats of every lease would
+	// dominate the events.
 	queue := work.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000_000, 2_000_000_000
 	queue.LeaseSeconds = 900
@@ -80,7 +79,7 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 	return s, nil
 }
 
-// dayArrivals are batches of items, densest in the middle of the day.
+// dayArrivals yields batches of items, densest in the middle of the day.
 func dayArrivals(items, nodes int, span time.Duration, seed uint64) iter.Seq2[Arrival, error] {
 	return func(yield func(Arrival, error) bool) {
 		random := rand.New(rand.NewPCG(seed, 0x646179))
@@ -135,7 +134,7 @@ func pick(random *rand.Rand) kind {
 	return kinds[0]
 }
 
-// fate draws what becomes of an item: most succeed at once.
+// fate draws the course of an item: most succeed at once.
 func fate(random *rand.Rand, k kind, mean time.Duration, at time.Time) Fate {
 	mean = mean * time.Duration(k.length) / 100
 	f := Fate{Lasts: domain.Seconds((mean/4 + time.Duration(0.75*random.ExpFloat64()*float64(mean))).Seconds()).Duration()}

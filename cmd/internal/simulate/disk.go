@@ -8,13 +8,13 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// OpenLog makes a log in a folder that does not wait for the disk: a simulation
-// that is cut short is begun again, not repaired.
+// OpenLog creates a log in a folder without syncing to disk: an interrupted
+// simulation is started again and not recovered.
 func OpenLog(folder string, start time.Time) (*pebblelog.Log, error) {
 	return pebblelog.Open(folder, pebblelog.Options{FS: hastyFS{vfs.Default}, Clock: func() time.Time { return start }})
 }
 
-// hastyFS leaves to the system when files reach the disk.
+// hastyFS does not sync files to disk.
 type hastyFS struct{ vfs.FS }
 
 func (f hastyFS) Unwrap() vfs.FS { return f.FS }

@@ -13,9 +13,9 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// WithFaults lays recorded faults over a scenario: their whole time is squeezed
-// to its span, and each node of the recording stands for a machine. Every third
-// fault is one that nobody tells the cluster of.
+// WithFaults adds recorded faults to a scenario: their time is scaled to its span,
+// and each node of the recording stands for a machine. Every third fault is not
+// reported to the cluster.
 func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Scenario, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -69,7 +69,7 @@ func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Sce
 			fault.End = fault.Start.Add(time.Second)
 		}
 		if fault.Start.Before(until[fault.Machine]) {
-			left++ // two recorded nodes share the machine
+			left++ // two recorded nodes map to the machine
 			continue
 		}
 		until[fault.Machine] = fault.End.Add(time.Second)

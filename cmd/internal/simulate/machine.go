@@ -14,20 +14,20 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// machine is a node with its worker, on its way through a scenario.
+// machine is a node with its worker in a scenario.
 type machine struct {
 	Machine
 	place   int
-	fault   *Fault // it is in; nil: none
-	life    int    // counts its starts: what ran in another life is gone
+	fault   *Fault // the current fault; nil: none
+	life    int    // counts its starts: attempts of earlier lives are gone
 	running []attempt
-	ghosts  []attempt // of earlier lives, which may speak up once more
-	heard   time.Time // when the cluster last heard of it
-	polls   bool      // a claim is coming
+	ghosts  []attempt // attempts of earlier lives, which may still report once
+	heard   time.Time // when it last reported to the cluster
+	polls   bool      // a claim is scheduled
 	asleep  bool
 }
 
-// attempt is an item in the machine's hands.
+// attempt is an item that the machine is running.
 type attempt struct {
 	task     domain.TaskID
 	lease    uint64
@@ -47,10 +47,10 @@ func (m *machine) free() int {
 	return max(free, 0)
 }
 
-// down tells that the machine does and says nothing.
+// down reports whether the machine is completely silent.
 func (m *machine) down() bool { return m.fault != nil && m.fault.Silent }
 
-// boot registers the machine and lets it begin.
+// boot registers and starts the machine.
 func (m *machine) boot(ctx context.Context, w *world) error {
 	m.life++
 	m.heard = w.now
@@ -67,7 +67,7 @@ func (m *machine) boot(ctx context.Context, w *world) error {
 		}
 		w.after(beat, say)
 		if w.now.Sub(m.heard) < beat {
-			return nil // its work spoke for it
+			return nil // its reports count as heartbeats
 		}
 		return m.beat(ctx, w)
 	}
@@ -84,7 +84,7 @@ func (m *machine) beat(ctx context.Context, w *world) error {
 	return err
 }
 
-// fall begins a fault: everything in the machine's hands is lost.
+// fall starts a fault: all attempts of the machine are lost.
 func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
 	m.fault = &fault
 	m.life++
@@ -97,13 +97,13 @@ func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
 	if _, err := w.do(ctx, "monitor", nodescmd.ReportNode{Unhealthy: &nodes.Unhealthy{NodeID: m.ID, Reason: fault.Reason}}); err != nil {
 		return err
 	}
-	// The worker knows nothing of it and asks for work.
+	// The worker does not know about the fault and keeps claiming.
 	m.polls = false
 	m.pollAfter(ctx, w, w.scenario.Poll)
 	return w.settle(ctx)
 }
 
-// rise ends a fault. Then some of what was lost speaks up, long after its time.
+// rise ends a fault. Some of the lost attempts then send a late report.
 func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 	m.fault, m.polls = nil, false
 	w.rouse(m)
@@ -128,8 +128,8 @@ func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 	return w.settle(ctx)
 }
 
-// answered takes over the answer to a report: one that was refused is counted,
-// anything else that went wrong ends the simulation.
+// answered handles the answer to a report: a refusal is counted, any other error
+// ends the simulation.
 func (w *world) answered(verb string, err error) error {
 	if err == nil {
 		w.refused[verb+" accepted"]++
@@ -142,7 +142,7 @@ func (w *world) answered(verb string, err error) error {
 	return fmt.Errorf("%s: %w", verb, err)
 }
 
-// pollAfter lets the machine ask for work, once.
+// pollAfter schedules a claim of the machine, if none is.
 func (m *machine) pollAfter(ctx context.Context, w *world, d time.Duration) {
 	if m.polls {
 		return
@@ -158,7 +158,7 @@ func (m *machine) pollAfter(ctx context.Context, w *world, d time.Duration) {
 	})
 }
 
-// poll asks for as much work as there is room for.
+// poll claims as much work as there is room for.
 func (m *machine) poll(ctx context.Context, w *world) error {
 	free := m.free()
 	if m.down() || free == 0 {
@@ -177,7 +177,7 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 	if len(claimed.Items) == 0 {
 		m.sleep(w)
 		if m.fault != nil || w.now.Sub(w.scenario.Start) > w.scenario.Span {
-			m.pollAfter(ctx, w, 4*w.scenario.Poll) // whoever asks in vain asks less often
+			m.pollAfter(ctx, w, 4*w.scenario.Poll) // claim less often when there is no work
 		}
 		return nil
 	}
@@ -192,7 +192,7 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 	return nil
 }
 
-// sleep waits until somebody has work.
+// sleep waits until another event wakes the machine.
 func (m *machine) sleep(w *world) {
 	if !m.asleep && m.fault == nil {
 		m.asleep = true
@@ -200,7 +200,7 @@ func (m *machine) sleep(w *world) {
 	}
 }
 
-// rouse takes a machine from those that sleep.
+// rouse removes a machine from the sleeping ones.
 func (w *world) rouse(m *machine) {
 	if m.asleep {
 		m.asleep = false
@@ -208,9 +208,9 @@ func (w *world) rouse(m *machine) {
 	}
 }
 
-// wake lets one machine that sleeps ask again: of those that offer the words, the
-// one that has slept longest. It takes as many items as it has room for, so those
-// that were woken for the same moment count as one.
+// wake lets one sleeping machine claim again: of those with the required words, the
+// one that has slept longest. It takes as many items as it has room for, so calls
+// for the same time share one machine.
 func (w *world) wake(ctx context.Context, words []string) {
 	if w.spare > 0 && w.spareAt.Equal(w.now) && offers(w.spareOf, words) {
 		w.spare--
@@ -237,7 +237,7 @@ func offers(m *machine, words []string) bool {
 	return true
 }
 
-// begin starts an item and lets its fate take its course.
+// begin starts an item and schedules its fate.
 func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask) error {
 	a := attempt{task: item.TaskID, lease: item.Lease, deadline: item.Deadline, slots: w.audit.Cost(item.TaskType)}
 	m.running = append(m.running, a)
@@ -246,7 +246,7 @@ func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask)
 	}
 	drawn := w.fates[a.task]
 	if drawn == nil {
-		drawn = &fated{} // somebody else's item
+		drawn = &fated{} // added by something else
 	}
 	drawn.runs++
 	ending, lasts := drawn.Run(drawn.runs), drawn.Lasts
@@ -263,7 +263,7 @@ func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask)
 	return m.keep(ctx, w, a, life)
 }
 
-// keep keeps the lease alive at a third of its length.
+// keep extends the lease after each third of its length.
 func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error {
 	third := max(a.deadline.Sub(w.now)/3, time.Second)
 	w.after(third, func(w *world) error {
@@ -295,7 +295,7 @@ func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error
 	return nil
 }
 
-// speaks tells whether the machine still runs an attempt and reports on it.
+// speaks reports whether the machine still runs an attempt and reports on it.
 func (m *machine) speaks(a attempt) bool {
 	return slices.ContainsFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease })
 }
@@ -321,9 +321,9 @@ func (m *machine) end(ctx context.Context, w *world, a attempt, ending Ending) e
 	case Releases:
 		verb, command = "release", workcmd.ReleaseTask{Report: a.report(m), Reason: "the worker stops"}
 	case AwaitsCancel:
-		return w.cancel(ctx, a.task) // the machine hears of it with the next heartbeat
+		return w.cancel(ctx, a.task) // the machine learns of it with the next heartbeat
 	case Vanishes:
-		m.drop(ctx, w, a) // and asks for work, though the cluster knows better
+		m.drop(ctx, w, a) // it then claims work although the cluster still counts the item as held
 		return nil
 	}
 	m.drop(ctx, w, a)

@@ -16,25 +16,25 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// podLimit is the longest an item of a recording is run: an attempt may not be
+// podLimit is the longest run of a recorded item, since an attempt may not be
 // longer than 30 days.
 const podLimit = 29 * 24 * time.Hour
 
-// podLeases are long because pods are: months of short ones would be nothing
-// but heartbeats.
+// podLeases are long because pods run long: over months, most events would
+// otherwise be heartbeats.
 const podLeases domain.Seconds = 7200
 
-// mostSlots bounds the slots of one item, as the scheduler does.
+// mostSlots limits the slots of one item, as the scheduler does.
 const mostSlots = 64
 
-// namedRefusals bounds the refused items that a note each is written of.
+// namedRefusals limits the refused items that get a note each.
 const namedRefusals = 10
 
-// Recording plays the items of a recording on its nodes, or on the first so many
-// of those that have GPUs and as many of the others: items arrive when they did
-// and run as long as they did, where and when the queue decides. The format is one
-// of recorded.Formats; empty, that of each file. An item that no node of the
-// recording can ever have is left out, and named in a note.
+// Recording returns a scenario with the items of a recording on its nodes, or on
+// the first all of those that have GPUs and as many of the others: items arrive and
+// last as recorded, and the queue decides where and when they run. The format is
+// one of recorded.Formats, or empty to detect it per file. Items that no node of
+// the recording can run are left out, with a note.
 func Recording(ctx context.Context, format string, paths []string, all int) (Scenario, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -76,8 +76,8 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 	return s, nil
 }
 
-// adjust makes the policy and the machines fit the items: each takes a slot for
-// each GPU it wants, of a machine that has so many.
+// adjust adapts the policy and the machines to the items: an item takes one slot
+// per GPU it needs, and a machine has one per GPU.
 func (s *Scenario) adjust(items []*played) {
 	queue, health := work.DefaultPolicy(), nodes.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000, 1_000_000
@@ -107,7 +107,7 @@ func (s *Scenario) adjust(items []*played) {
 	s.Policy = s.Policy.With(queue).With(health)
 }
 
-// admit keeps the items that a machine can ever have, in the order they came.
+// admit keeps the items that a machine can run, in order of arrival.
 func (s *Scenario) admit(items []*played) []*played {
 	largest := 0
 	for _, m := range s.Machines {
@@ -139,7 +139,7 @@ func (s *Scenario) admit(items []*played) []*played {
 	return kept
 }
 
-// arrivalsOf lists when items arrive, and counts those that ran for too long.
+// arrivalsOf lists the arrivals of items, and counts those whose run was shortened.
 func arrivalsOf(items []*played, last time.Time) (arrivals []Arrival, cut int) {
 	for _, one := range items {
 		arrival, short := one.arrival(last)
@@ -177,14 +177,14 @@ func some(machines []Machine, n int) []Machine {
 	return kept
 }
 
-// typeOf is the task type of items with so many GPUs.
+// typeOf returns the task type of items with a number of GPUs.
 func typeOf(gpus int) string { return fmt.Sprintf("pod_%dgpu", gpus) }
 
 func gpuWord(n int) string { return fmt.Sprintf("gpus-%d", n) }
 
-// arrival is a recorded item as one of ours. One that a recording ends with still
-// running, or that its owner deleted, is cancelled after the time it ran; one that
-// never ran is cancelled when it was deleted, or at the recording's end.
+// arrival converts a recorded item. One that was still running at the end of the
+// recording, or that its owner deleted, is cancelled after the time it ran; one
+// that never ran is cancelled when it was deleted, or at the end of the recording.
 func (p *played) arrival(last time.Time) (Arrival, bool) {
 	size := p.asked.GPUs
 	add := workcmd.AddTask{TaskID: p.id, TaskType: typeOf(size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}

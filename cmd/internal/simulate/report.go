@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Report is what a simulation came to. The same scenario and seed give the same
-// report: nothing in it was measured by a clock.
+// Report is the result of a simulation. The same scenario and seed give the same
+// report; nothing in it was measured with a clock.
 type Report struct {
 	Scenario   string           `json:"scenario"`
 	Seed       uint64           `json:"seed"`
@@ -21,9 +21,9 @@ type Report struct {
 	Items      int              `json:"items"`
 	ByState    map[string]int   `json:"by_state"`
 	Waits      []Waits          `json:"waits"`
-	Busy       float64          `json:"busy"`         // share of the slots, faults included
-	Reports    map[string]int   `json:"reports"`      // that were not taken, and ghosts that were: by verb and code
-	Pressed    int              `json:"adds_put_off"` // by back-pressure
+	Busy       float64          `json:"busy"`         // share of the slots, including faults
+	Reports    map[string]int   `json:"reports"`      // by verb and code: refused reports, and accepted ones of lost attempts
+	Pressed    int              `json:"adds_put_off"` // because of back-pressure
 	Events     int64            `json:"events"`
 	ByType     map[string]int64 `json:"events_by_type"`
 	Digest     string           `json:"digest"` // of the read models
@@ -32,7 +32,7 @@ type Report struct {
 	Notes      []string         `json:"notes"`
 }
 
-// Waits are the times from when items of a class could be claimed first to their
+// Waits are the times from when items of a class could first be claimed to their
 // first claim, in seconds.
 type Waits struct {
 	Class string  `json:"class"`

@@ -9,20 +9,20 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Scenario is what happens around a queue.
+// Scenario is the environment of a queue.
 type Scenario struct {
 	Name     string
 	Start    time.Time
-	Span     time.Duration // from the first arrival to the last; work goes on until it is done
+	Span     time.Duration // from the first arrival to the last; the simulation continues until all items have ended
 	Machines []Machine
-	// Arrivals are items in the order of their time. The first error ends it.
+	// Arrivals yields items in the order of their time. The first error ends it.
 	Arrivals iter.Seq2[Arrival, error]
 	Faults   []Fault // in the order of their start; those of a machine do not overlap
 	Policy   domain.Policy
-	Notes    []string // what was changed to make it fit
+	Notes    []string // changes made to fit the recording
 
-	Poll time.Duration // between two claims of a machine that has slots free
-	Tick time.Duration // between two looks at the deadlines
+	Poll time.Duration // between two claims of a machine with free slots
+	Tick time.Duration // between two checks of the deadlines
 }
 
 // Machine is a node with a worker on it.
@@ -33,21 +33,21 @@ type Machine struct {
 	Slots        int
 }
 
-// Arrival is an item with what will become of it.
+// Arrival is an item with its fate.
 type Arrival struct {
 	At   time.Time
 	Task workcmd.AddTask
 	Fate Fate
 }
 
-// Fate is what becomes of an item, whoever runs it.
+// Fate is the course of an item, on whichever machine it runs.
 type Fate struct {
-	Runs     []Ending      // of one run after the other; the last one goes for all later ones
-	Lasts    time.Duration // of a run that nothing breaks off
-	CancelAt time.Time     // when its owner wants it no more; zero: never
+	Runs     []Ending      // of successive runs; the last one applies to all later ones
+	Lasts    time.Duration // of a run that is not interrupted
+	CancelAt time.Time     // when its owner cancels it; zero: never
 }
 
-// Run is the ending of the n-th run, from 1.
+// Run returns the ending of the n-th run, from 1.
 func (f Fate) Run(n int) Ending {
 	if len(f.Runs) == 0 {
 		return Succeeds
@@ -61,24 +61,24 @@ type Ending uint8
 // The endings of runs.
 const (
 	Succeeds Ending = iota
-	Fails           // and may be tried again
+	Fails           // and may be retried
 	FailsForGood
 	Releases     // is given back half way
-	Vanishes     // nothing is heard of it any more
-	AwaitsCancel // runs until its owner has had enough of it, half way at the latest
+	Vanishes     // stops without a report
+	AwaitsCancel // runs until its owner cancels it, half way at the latest
 )
 
-// Fault is a time in which a machine is no good.
+// Fault is a period in which a machine does not work.
 type Fault struct {
-	Machine    int // its place among the machines
+	Machine    int // index of the machine
 	Start, End time.Time
 	Reason     string
-	// Silent: the machine is gone, and the cluster has to notice by itself. If
-	// not, somebody says what it has, and its worker asks for work all the same.
+	// Silent: the machine is gone, and the cluster has to notice by itself.
+	// Otherwise the fault is reported, and its worker keeps claiming.
 	Silent bool
 }
 
-// Totals are what a scenario is made of.
+// Totals counts the parts of a scenario.
 type Totals struct {
 	Machines int `json:"machines"`
 	Slots    int `json:"slots"`

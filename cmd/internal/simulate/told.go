@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// played is what a recording says of an item.
+// played is an item in a recording.
 type played struct {
 	id                      domain.TaskID
 	created, claimed, ended time.Time
@@ -21,7 +21,7 @@ type played struct {
 	}
 }
 
-// told is what a recording says, as far as it can be played.
+// told is the content of a recording that can be simulated.
 type told struct {
 	first, last time.Time
 	items       []*played
@@ -30,11 +30,11 @@ type told struct {
 	order       []domain.NodeID
 }
 
-// seenNode is a node that announced itself, or was seen to work.
+// seenNode is a node that registered itself, or that held items.
 type seenNode struct {
 	announced *nodes.Announced
 	holds     int
-	most      int // items that it held at once
+	most      int // most items that it held at once
 }
 
 func newTold() *told {
@@ -69,7 +69,8 @@ func (t *told) take(e domain.Envelope) {
 		}
 		one := &played{id: fact.TaskID, created: e.Time}
 		if len(fact.Payload) > 0 {
-			// A payload is its owner's: one without the number wants none.
+			// A payload has the caller's format: one without the number needs no
+			// GPUs.
 			if json.Unmarshal(fact.Payload, &one.asked) != nil || one.asked.GPUs < 0 {
 				one.asked.GPUs = 0
 			}
@@ -103,7 +104,7 @@ func (t *told) take(e domain.Envelope) {
 	}
 }
 
-// ends notes the end of an attempt, or of the item for ever.
+// ends records the end of an attempt, or the final end of the item.
 func (t *told) ends(id domain.TaskID, at time.Time, state work.State) {
 	one := t.byID[id]
 	if one == nil || one.end != "" {
@@ -123,8 +124,8 @@ func (t *told) give(one *played) {
 	}
 }
 
-// list gives the nodes as machines, in the order they were told of. One that
-// announced nothing has a slot for each item that it was seen to hold at once.
+// list returns the nodes as machines, in order of appearance. A node without facts
+// has a slot for each item that it held at once.
 func (t *told) list() []Machine {
 	announced := slices.ContainsFunc(t.order, func(id domain.NodeID) bool { return t.machines[id].announced != nil })
 	var machines []Machine
@@ -134,7 +135,8 @@ func (t *told) list() []Machine {
 		case n.announced != nil:
 			machines = append(machines, machineOf(*n.announced, n.most))
 		case announced:
-			// The recording has a list of nodes; this one stands for one that it does not name.
+			// The recording lists its nodes; this one stands for one that it does
+			// not name.
 		default:
 			machines = append(machines, Machine{ID: id, Slots: min(max(n.most, 1), mostSlots), Facts: slotsFact(min(max(n.most, 1), mostSlots))})
 		}
@@ -145,11 +147,11 @@ func (t *told) list() []Machine {
 func machineOf(n nodes.Announced, most int) Machine {
 	var told struct {
 		CPU   int             `json:"cpu_milli"`
-		GPUs  json.RawMessage `json:"gpu"` // a number in a trace, a name elsewhere
+		GPUs  json.RawMessage `json:"gpu"` // a number in traces, a name elsewhere
 		Slots int             `json:"slots"`
 		Model string          `json:"model"`
 	}
-	_ = json.Unmarshal(n.Facts, &told) // facts of another shape say nothing of slots
+	_ = json.Unmarshal(n.Facts, &told) // facts of another shape have no slots
 	gpus := 0
 	_ = json.Unmarshal(told.GPUs, &gpus)
 	m := Machine{ID: n.NodeID, Capabilities: slices.Clone(n.Capabilities)}
@@ -171,11 +173,11 @@ func machineOf(n nodes.Announced, most int) Machine {
 	if told.Model != "" {
 		facts["gpu"] = told.Model
 	}
-	m.Facts, _ = json.Marshal(facts) // text and numbers always encode
+	m.Facts, _ = json.Marshal(facts) // encoding text and numbers cannot fail
 	return m
 }
 
 func slotsFact(slots int) json.RawMessage {
-	facts, _ := json.Marshal(map[string]any{"slots": slots}) // numbers always encode
+	facts, _ := json.Marshal(map[string]any{"slots": slots}) // encoding numbers cannot fail
 	return facts
 }

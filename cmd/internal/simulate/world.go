@@ -23,20 +23,20 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// Options say where a simulation keeps its log and what it draws from.
+// Options configure a simulation.
 type Options struct {
 	Seed     uint64
 	Log      eventlog.Log // empty; nil: one in memory
 	Models   string       // folder of the read models; empty: in memory
 	Progress func(Progress)
-	// Patience is how much virtual time may pass after the last arrival until
-	// every item has ended; 0: a week. What has not by then is stuck.
+	// Patience is how much virtual time may pass after the last arrival until every
+	// item has ended; 0: a week. Items that have not ended by then are stuck.
 	Patience time.Duration
 
-	after func(*node.Node) // is shown the node at the end; for tests
+	after func(*node.Node) // called with the node at the end, for tests
 }
 
-// Progress says how far a simulation is.
+// Progress is the progress of a simulation.
 type Progress struct {
 	Now    time.Time
 	Share  float64 // of the span
@@ -45,11 +45,11 @@ type Progress struct {
 	Events int64
 }
 
-// cachedRows is how many decoded rows the read models keep: those of items that
-// ended are not asked for again, and the collector goes through all that is kept.
+// cachedRows is how many decoded rows the read models cache. Rows of ended items
+// are not read again, and the garbage collector scans everything cached.
 const cachedRows = 16 << 10
 
-// patience is what Options.Patience is when it is 0.
+// patience is the default of Options.Patience.
 const patience = 7 * 24 * time.Hour
 
 // world is one run of a scenario.
@@ -66,21 +66,21 @@ type world struct {
 	coming   agenda.Agenda[func(*world) error]
 	next     func() (Arrival, error, bool)
 	pending  Arrival
-	arriving bool // pending is an arrival that did not happen yet
+	arriving bool // pending is an arrival that has not happened yet
 	machines []*machine
 	byID     map[domain.NodeID]*machine
-	asleep   []*machine // with slots free, and told that there is nothing; longest first
-	spare    int        // slots of spareOf, woken at spareAt, that nobody counts on yet
+	asleep   []*machine // with free slots, and told that there is no work; longest first
+	spare    int        // slots of spareOf, woken at spareAt, that no item is expected to take yet
 	spareAt  time.Time
 	spareOf  *machine
 	fates    map[domain.TaskID]*fated
 	waiters  map[domain.TaskID][]domain.TaskID // by the item they depend on
 	orders   int
-	refused  map[string]int // reports that were refused, by code and verb
-	adds     int            // that were put off
+	refused  map[string]int // refused reports by code and verb
+	adds     int            // adds that were postponed
 }
 
-// fated is an item that has not ended, with how often it was run.
+// fated is an item that has not ended, with the number of its runs.
 type fated struct {
 	Fate
 	runs int
@@ -92,7 +92,7 @@ func (w *world) at(when time.Time, do func(*world) error) {
 	w.coming.Put(when.Sub(w.scenario.Start), do)
 }
 
-// Run plays a scenario to its end and says what came of it.
+// Run simulates a scenario to its end and returns the report.
 func Run(ctx context.Context, scenario Scenario, options Options) (report Report, err error) {
 	if options.Patience == 0 {
 		options.Patience = patience
@@ -139,7 +139,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 	return w.report(ctx)
 }
 
-// play lets everything happen, moment by moment.
+// play processes all events in the order of their times.
 func (w *world) play(ctx context.Context) error {
 	if err := w.begin(ctx); err != nil {
 		return err
@@ -174,7 +174,7 @@ func (w *world) play(ctx context.Context) error {
 	return w.settle(ctx)
 }
 
-// begin sets the policy, starts the machines and lays the faults over them.
+// begin sets the policy, starts the machines and schedules the faults.
 func (w *world) begin(ctx context.Context) error {
 	policy, err := json.Marshal(w.scenario.Policy)
 	if err != nil {
@@ -205,13 +205,13 @@ func (w *world) begin(ctx context.Context) error {
 	return w.draw()
 }
 
-// draw takes the next arrival.
+// draw reads the next arrival.
 func (w *world) draw() (err error) {
 	w.pending, err, w.arriving = w.next()
 	return err
 }
 
-// arrive adds the items that arrive at one moment, and wakes machines for them.
+// arrive adds the items that arrive at one time, and wakes machines for them.
 func (w *world) arrive(ctx context.Context) error {
 	w.now = domain.Instant(w.pending.At)
 	for moment := w.pending.At; w.arriving && w.pending.At.Equal(moment); {
@@ -230,7 +230,7 @@ func (w *world) arrive(ctx context.Context) error {
 // putOff is how long a producer waits when the queue is full.
 const putOff = 30 * time.Second
 
-// add asks for an item, again and again while the queue is full.
+// add adds an item, and retries while the queue is full.
 func (w *world) add(ctx context.Context, a Arrival) error {
 	id := a.Task.TaskID
 	_, err := w.do(ctx, "producer", a.Task)
@@ -263,7 +263,8 @@ func maxTime(a, b time.Time) time.Time {
 	return a
 }
 
-// cancel is an owner's doing; he does not know whether it is done already.
+// cancel cancels an item for its owner, who does not know whether it is already
+// done.
 func (w *world) cancel(ctx context.Context, id domain.TaskID) error {
 	if w.fates[id] == nil {
 		return nil
@@ -276,16 +277,18 @@ func (w *world) cancel(ctx context.Context, id domain.TaskID) error {
 	return err
 }
 
-// do runs a command with a name of its own.
+// do runs a command with its own id.
 func (w *world) do(ctx context.Context, actor string, c domain.Command) (commands.Result, error) {
 	w.orders++
 	return w.node.Do(ctx, node.Order{ID: fmt.Sprintf("s%d", w.orders), Actor: actor, Command: c})
 }
 
-// maxRounds bounds how often clocks and reactors may answer each other at one moment.
+// maxRounds limits how often clocks and reactors may react to each other at one
+// time.
 const maxRounds = 10_000
 
-// settle lets clocks and reactors do what is due, and shows the audit what happened.
+// settle runs clocks and reactors until nothing is due, and passes the events to
+// the audit.
 func (w *world) settle(ctx context.Context) error {
 	for range maxRounds {
 		if err := w.node.Sync(ctx); err != nil {
@@ -314,7 +317,7 @@ func (w *world) settle(ctx context.Context) error {
 	return domain.Errorf(domain.Internal, "simulation: clocks and reactors do not come to rest within %d rounds", maxRounds)
 }
 
-// look shows the audit what was appended, forgets items that ended, and wakes
+// look passes what was appended to the audit, forgets ended items, and wakes
 // machines for items that are queued again.
 func (w *world) look(ctx context.Context) error {
 	var ended []domain.TaskID
@@ -335,7 +338,7 @@ func (w *world) look(ctx context.Context) error {
 		}
 	}
 	for _, id := range ended {
-		// Whoever waits for what will never be done is not wanted any more either.
+		// Cancel what waits for an item that will never be done.
 		state, _ := w.audit.Ended(id)
 		for _, waiter := range w.waiters[id] {
 			if state != work.StateDone {
@@ -348,14 +351,14 @@ func (w *world) look(ctx context.Context) error {
 	}
 	if w.audit.Queued() > 0 {
 		for range min(len(w.asleep), curious) {
-			w.wake(ctx, nil) // gates may have opened that nobody tells of
+			w.wake(ctx, nil) // gates may have opened without an event
 		}
 	}
 	return nil
 }
 
-// curious is how many sleeping machines look again at each tick while anything
-// is queued.
+// curious is how many sleeping machines ask again at each tick while anything is
+// queued.
 const curious = 4
 
 func (w *world) tell() {

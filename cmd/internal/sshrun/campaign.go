@@ -19,8 +19,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// campaign is one run that this node coordinates. Its loop belongs to one goroutine;
-// attempts at shards have one each.
+// campaign is one run coordinated by this node. Its loop is one goroutine; attempts
+// at shards have one each.
 type campaign struct {
 	config  Config
 	backend transport.Backend
@@ -28,13 +28,13 @@ type campaign struct {
 	id      sshtournament.ID
 	keys    *hostKeys
 	run     sshtournament.Run
-	next    domain.Revision // to be folded
+	next    domain.Revision // revision to fold next
 	rests   map[string]rest
-	busy    map[int]bool // shards with an attempt of ours
-	ended   chan int     // shards whose attempt is over
+	busy    map[int]bool // shards with an attempt of this node
+	ended   chan int     // shards whose attempt has ended
 }
 
-// slots count the commands that run on hosts, for all runs together.
+// slots counts the commands that run on hosts, over all runs.
 type slots struct {
 	mu   sync.Mutex
 	used map[string]int
@@ -64,7 +64,7 @@ func (s *slots) load(address string) int {
 	return s.used[address]
 }
 
-// refresh folds what the log has of the run by now.
+// refresh folds the newest events of the run.
 func (c *campaign) refresh(ctx context.Context) error {
 	for e, err := range c.backend.Log().Read(ctx, c.id.Stream(), c.next, eventlog.Forward) {
 		if err == nil {
@@ -78,12 +78,12 @@ func (c *campaign) refresh(ctx context.Context) error {
 	return nil
 }
 
-// play runs the campaign until the run is over or ctx ends.
+// play coordinates the run until it is over or ctx ends.
 func (c *campaign) play(ctx context.Context) error {
 	if err := c.refresh(ctx); err != nil {
 		return err
 	}
-	for shard := range c.run.Shards() { // begun by a coordinator that stopped
+	for shard := range c.run.Shards() { // started by a coordinator that stopped
 		if shard.Host != "" {
 			how := sshcmd.End{RunID: c.id, Shard: shard.Number, Attempt: shard.Attempts, How: sshtournament.EndInterrupted, Reason: "the coordinator stopped"}
 			if _, err := c.do(ctx, how); err != nil && domain.CodeOf(err) != domain.Conflict {
@@ -113,7 +113,7 @@ func (c *campaign) play(ctx context.Context) error {
 				continue
 			}
 			c.busy[shard.Number] = true
-			started := *c.run.Started // the loop folds the run meanwhile
+			started := *c.run.Started // a copy, since the loop folds the run meanwhile
 			running.Go(func() {
 				c.attempt(attempts, started, shard, host)
 				c.slots.give(host)
@@ -133,8 +133,8 @@ func (c *campaign) play(ctx context.Context) error {
 	}
 }
 
-// choose takes a slot on a host for a shard: one where it has not failed yet, if
-// there is any, and of those the one with the least to do.
+// choose takes a slot on a host for a shard: preferably a host where it has not
+// failed yet, and among those the one with the least load.
 func (c *campaign) choose(shard sshtournament.Progress) (name string, found bool) {
 	var fresh, used []string
 	for _, name := range c.run.Started.Hosts {
@@ -161,13 +161,13 @@ func (c *campaign) choose(shard sshtournament.Progress) (name string, found bool
 	return name, least >= 0 && c.slots.take(name, c.run.Started.MaxParallelPerHost)
 }
 
-// rest is how long a host that failed is left alone.
+// rest is how long a failed host is not used.
 type rest struct {
 	failures int
 	until    time.Time
 }
 
-// longestRest bounds it.
+// longestRest limits it.
 const longestRest = time.Minute
 
 func (c *campaign) resting(name string) bool {
@@ -183,13 +183,13 @@ func (c *campaign) resting(name string) bool {
 	return time.Now().Before(known.until)
 }
 
-// attempt runs the command of a shard once and says how it ended. When ctx ends it
-// says nothing: who coordinates next does.
+// attempt runs the command of a shard once and reports how it ended. If ctx ends it
+// reports nothing; the next coordinator does.
 func (c *campaign) attempt(ctx context.Context, started sshtournament.Started, shard sshtournament.Progress, name string) {
 	log := c.config.Logger.With("run", c.id, "shard", shard.Number, "host", name)
 	host, err := sshtournament.ParseHost(name)
 	if err != nil {
-		return // it was checked when the run began
+		return // checked at the start of the run
 	}
 	number := shard.Attempts + 1
 	if _, err := c.do(ctx, sshcmd.Begin{RunID: c.id, Shard: shard.Number, Attempt: number, Host: name}); err != nil {
@@ -229,7 +229,7 @@ func (c *campaign) attempt(ctx context.Context, started sshtournament.Started, s
 	}
 }
 
-// inputOf is what the command of a shard is told: the games that are missing.
+// inputOf returns the input of a shard's command: its missing games.
 func inputOf(started sshtournament.Started, shard sshtournament.Progress) ([]byte, error) {
 	type player struct {
 		ModelID string `json:"model_id"`
@@ -257,7 +257,7 @@ func inputOf(started sshtournament.Started, shard sshtournament.Progress) ([]byt
 	return json.Marshal(payload)
 }
 
-// take records what a line says.
+// take records the result in a line of output.
 func (c *campaign) take(ctx context.Context, shard, attempt int, line []byte) error {
 	answers, err := tournament.ParseAnswers(line)
 	if err != nil {
@@ -276,13 +276,14 @@ func (c *campaign) take(ctx context.Context, shard, attempt int, line []byte) er
 	return nil
 }
 
-// tries is how often a command of a coordinator is tried that may work later.
+// tries is how often a command of a coordinator is tried while it may succeed
+// later.
 const tries = 5
 
-// do has the node decide a command.
+// do runs a command on the node.
 func (c *campaign) do(ctx context.Context, command domain.Command) (result commands.Result, err error) {
 	var id [16]byte
-	_, _ = rand.Read(id[:]) // it never fails
+	_, _ = rand.Read(id[:]) // never fails
 	call := transport.Call{Command: command, ID: "ssh-" + hex.EncodeToString(id[:]), Actor: "ssh_tournament"}
 	for try := range tries {
 		if result, err = c.backend.Do(ctx, call); err == nil || !domain.CodeOf(err).Retryable() {

@@ -19,7 +19,7 @@ import (
 	sshtournament "github.com/ringrift/rift/domain/sshtournament"
 )
 
-// The bounds of what a command says.
+// Limits of a command's output.
 const (
 	maxLine   = 256 << 10 // bytes of one line
 	maxLines  = 20_000
@@ -27,7 +27,7 @@ const (
 	maxStderr = 2 << 10  // bytes that are kept, the last ones
 )
 
-// commandError is a failure of the command, whichever host runs it.
+// commandError is a failure of the command, independent of the host.
 type commandError struct{ err error }
 
 func (e *commandError) Error() string { return e.err.Error() }
@@ -53,7 +53,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the text that was kept, on one line.
+// String returns the kept text on one line.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,22 +66,23 @@ func (t *tail) String() string {
 	}, text))
 }
 
-// errEnough says that a command has told all that it was asked for.
+// errEnough means that a command has printed all results.
 var errEnough = errors.New("nothing more is wanted")
 
-// process is a command that runs on a host.
+// process is a command running on a host.
 type process struct {
 	config  Config
 	client  *ssh.Client
 	session *ssh.Session
-	pid     atomic.Int64  // on the host, once it has told
+	pid     atomic.Int64  // on the host, once it was printed
 	exited  chan struct{} // closed once err is set
 	err     error         // of Wait
 }
 
-// play runs a command on a host, gives it input, and hands every line that it prints
-// to each, which may say errEnough. It ends when the command has, or soon after ctx:
-// the command is then asked to end, killed, and its connection closed.
+// play runs a command on a host, writes input to it, and passes every line that it
+// prints to each, which may return errEnough. It ends when the command has ended,
+// or soon after ctx does: the command then gets SIGTERM, then SIGKILL, and its
+// connection is closed.
 func (c Config) play(ctx context.Context, keys *hostKeys, host sshtournament.Host, argv []string, input []byte, each func(line []byte) error) error {
 	line, err := sshtournament.Quote(sshtournament.Announced(argv))
 	if err != nil {
@@ -91,7 +92,7 @@ func (c Config) play(ctx context.Context, keys *hostKeys, host sshtournament.Hos
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }() // what it said is read
+	defer func() { _ = client.Close() }() // its output was read
 	dead := c.watch(client)
 	session, err := client.NewSession()
 	if err != nil {
@@ -114,7 +115,7 @@ func (c Config) play(ctx context.Context, keys *hostKeys, host sshtournament.Hos
 	read := make(chan error, 1)
 	go func() {
 		read <- readLines(out, p.announced(each))
-		_, _ = io.Copy(io.Discard, out) // the end of a command is told behind all that it printed
+		_, _ = io.Copy(io.Discard, out) // the exit status comes after all output
 	}()
 	select {
 	case err = <-read:
@@ -128,7 +129,7 @@ func (c Config) play(ctx context.Context, keys *hostKeys, host sshtournament.Hos
 			p.stop()
 		}
 		return nil
-	case err == nil: // its output has ended; it may not have
+	case err == nil: // its output has ended, but it may still be running
 		select {
 		case <-p.exited:
 			err = p.ending(&stderr)
@@ -145,7 +146,7 @@ func (c Config) play(ctx context.Context, keys *hostKeys, host sshtournament.Hos
 	}
 }
 
-// announced takes the first line for the number of the process.
+// announced parses the first line as the process id.
 func (p *process) announced(each func(line []byte) error) func(line []byte) error {
 	return func(line []byte) error {
 		if p.pid.Load() != 0 {
@@ -160,7 +161,7 @@ func (p *process) announced(each func(line []byte) error) func(line []byte) erro
 	}
 }
 
-// ending says how a command that printed everything ended.
+// ending returns how a command ended after all its output was read.
 func (p *process) ending(stderr *tail) error {
 	var exit *ssh.ExitError
 	switch {
@@ -174,7 +175,7 @@ func (p *process) ending(stderr *tail) error {
 	return &hostError{err: domain.Errorf(domain.Unavailable, "the connection ended before the command: %w", p.err)}
 }
 
-// within waits for a channel to be closed, for a while.
+// within waits up to bound for a channel to be closed.
 func within(bound time.Duration, closed <-chan struct{}) bool {
 	timer := time.NewTimer(bound)
 	defer timer.Stop()
@@ -186,8 +187,8 @@ func within(bound time.Duration, closed <-chan struct{}) bool {
 	}
 }
 
-// signal sends a signal to a command in both ways that there are: servers pass none on
-// to commands of root.
+// signal sends a signal to a command in both possible ways, because servers do not
+// pass signals on to commands of root.
 func (p *process) signal(signal ssh.Signal) {
 	_ = p.session.Signal(signal)
 	pid := p.pid.Load()
@@ -199,14 +200,14 @@ func (p *process) signal(signal ssh.Signal) {
 		return
 	}
 	if session, err := p.client.NewSession(); err == nil {
-		_ = session.Run(line) // whether it helped is seen by the command's end
+		_ = session.Run(line) // the end of the command shows whether it worked
 		_ = session.Close()
 	}
 }
 
-// stop ends a command that has not ended: it is asked to, then killed, then its
-// connection is closed. A host that takes no signals, because it forces commands, ends
-// it when it writes.
+// stop ends a command that is still running: with SIGTERM, then SIGKILL, then by
+// closing its connection. On a host that accepts no signals, because it forces
+// commands, it ends at its next write.
 func (p *process) stop() {
 	for _, signal := range []ssh.Signal{ssh.SIGTERM, ssh.SIGKILL} {
 		select {
@@ -215,7 +216,7 @@ func (p *process) stop() {
 			return
 		default:
 		}
-		go p.signal(signal) // a host that does not read would block it
+		go p.signal(signal) // in the background, since a host that does not read would block it
 		if within(p.config.Grace, p.exited) {
 			break
 		}
@@ -223,7 +224,7 @@ func (p *process) stop() {
 	_ = p.client.Close()
 }
 
-// readLines hands over lines that are not empty, within the bounds.
+// readLines passes on lines that are not empty, within the limits.
 func readLines(out io.Reader, each func(line []byte) error) error {
 	lines := bufio.NewScanner(io.LimitReader(out, maxOutput+1))
 	lines.Buffer(make([]byte, 0, 4<<10), maxLine)

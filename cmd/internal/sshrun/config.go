@@ -12,21 +12,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Config says how hosts are reached.
+// Config is how hosts are reached.
 type Config struct {
-	KnownHosts string // file in OpenSSH's form; read anew for every run
+	KnownHosts string // file in OpenSSH format; read again for every run
 	Key        string // file of a private key without a passphrase; empty: none
 	Agent      string // socket of an agent; empty: none
-	User       string // of hosts that are written without one
+	User       string // for hosts without one
 	Logger     *slog.Logger
-	// Leads tells whether this node may coordinate now; nil: always.
+	// Leads reports whether this node may coordinate now; nil: always.
 	Leads func() bool
 
-	Dial      time.Duration // bound on connecting and greeting; 0: 20 s
-	KeepAlive time.Duration // between two questions whether a host is there; 0: 15 s
-	Grace     time.Duration // a command has to end in when it is asked to; 0: 3 s
-	Backoff   time.Duration // before a host that failed is tried again, doubled each time; 0: 2 s
-	Look      time.Duration // between two looks for runs that began or were cancelled; 0: 1 s
+	Dial      time.Duration // limit for connecting and the handshake; 0: 20 s
+	KeepAlive time.Duration // between checks whether a host is alive; 0: 15 s
+	Grace     time.Duration // for a command to end after SIGTERM; 0: 3 s
+	Backoff   time.Duration // before a failed host is tried again, doubled each time; 0: 2 s
+	Look      time.Duration // between checks for new or cancelled runs; 0: 1 s
 }
 
 func (c Config) filled() Config {
@@ -46,7 +46,7 @@ func (c Config) filled() Config {
 	return c
 }
 
-// Check finds what is wrong with a configuration before anything is run by it.
+// Check returns what is wrong with a configuration.
 func (c Config) Check() error {
 	if _, err := newHostKeys(c.KnownHosts); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (c Config) Check() error {
 	return nil
 }
 
-// readKey reads a private key that nobody else can read.
+// readKey reads a private key, which other users must not be able to read.
 func readKey(path string) (ssh.Signer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -82,7 +82,7 @@ func readKey(path string) (ssh.Signer, error) {
 	return signer, nil
 }
 
-// auth is how the node shows who it is. The agent's connection is closed by release.
+// auth returns the authentication methods. release closes the agent's connection.
 func (c Config) auth() (methods []ssh.AuthMethod, release func(), err error) {
 	release = func() {}
 	var signers []ssh.Signer
@@ -98,7 +98,7 @@ func (c Config) auth() (methods []ssh.AuthMethod, release func(), err error) {
 		if err != nil {
 			return nil, release, domain.Errorf(domain.Unavailable, "SSH agent: %w", err)
 		}
-		release = func() { _ = conn.Close() } // only asked
+		release = func() { _ = conn.Close() } // only read from
 		held, err := agent.NewClient(conn).Signers()
 		if err != nil {
 			release()

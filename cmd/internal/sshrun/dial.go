@@ -17,10 +17,10 @@ import (
 	sshtournament "github.com/ringrift/rift/domain/sshtournament"
 )
 
-// hostError is a failure of a host, or of the way to it.
+// hostError is a failure of a host, or of the connection to it.
 type hostError struct {
 	err   error
-	unfit bool // trying again will not help
+	unfit bool // a retry will not help
 }
 
 func (e *hostError) Error() string { return e.err.Error() }
@@ -30,10 +30,10 @@ func unfit(format string, args ...any) error {
 	return &hostError{domain.Errorf(domain.Unavailable, format, args...), true}
 }
 
-// hostKeys are the keys that hosts must have.
+// hostKeys holds the known keys of hosts.
 type hostKeys struct {
 	check ssh.HostKeyCallback
-	none  ssh.PublicKey // that no host has
+	none  ssh.PublicKey // a key that no host has
 }
 
 func newHostKeys(path string) (*hostKeys, error) {
@@ -55,8 +55,8 @@ func newHostKeys(path string) (*hostKeys, error) {
 	return &hostKeys{check, none}, nil
 }
 
-// algorithms are those of the keys that are known of a host: it is asked to show one
-// of these, and not another that nobody knows.
+// algorithms returns the algorithms of a host's known keys, so that the host
+// presents one of those and not an unknown key.
 func (k *hostKeys) algorithms(host sshtournament.Host) ([]string, error) {
 	var wrong *knownhosts.KeyError
 	err := k.check(host.Address(), &net.TCPAddr{IP: net.IPv4zero, Port: host.Port}, k.none)
@@ -79,7 +79,7 @@ func (k *hostKeys) algorithms(host sshtournament.Host) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// connect opens a connection to a host that shows a known key.
+// connect opens a connection to a host and verifies its key.
 func (c Config) connect(ctx context.Context, keys *hostKeys, host sshtournament.Host) (*ssh.Client, error) {
 	algorithms, err := keys.algorithms(host)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c Config) connect(ctx context.Context, keys *hostKeys, host sshtournament.
 	if err != nil {
 		return nil, &hostError{err: domain.Errorf(domain.Unavailable, "connect: %w", err)}
 	}
-	// A host that takes the connection and says nothing is cut off.
+	// Close the connection of a host that accepts it and stays silent.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	user := host.User
 	if user == "" {
@@ -115,7 +115,7 @@ func (c Config) connect(ctx context.Context, keys *hostKeys, host sshtournament.
 	return ssh.NewClient(inner, channels, requests), nil
 }
 
-// refused says why a handshake failed.
+// refused returns the error for a failed handshake.
 func refused(host sshtournament.Host, err error) error {
 	var wrong *knownhosts.KeyError
 	var revoked *knownhosts.RevokedError
@@ -134,8 +134,8 @@ func refused(host sshtournament.Host, err error) error {
 	return &hostError{err: domain.Errorf(domain.Unavailable, "greet: %w", err)}
 }
 
-// watch closes a connection whose other end does not answer any more. It ends with
-// the connection.
+// watch closes a connection whose other end no longer answers. It ends with the
+// connection.
 func (c Config) watch(client *ssh.Client) (dead <-chan struct{}) {
 	gone := make(chan struct{})
 	closed := make(chan struct{})
@@ -155,7 +155,7 @@ func (c Config) watch(client *ssh.Client) (dead <-chan struct{}) {
 			answered := make(chan struct{})
 			go func() {
 				defer close(answered)
-				_, _, _ = client.SendRequest("keepalive@openssh.com", true, nil) // any answer is one
+				_, _, _ = client.SendRequest("keepalive@openssh.com", true, nil) // any answer will do
 			}()
 			select {
 			case <-closed:

@@ -1,12 +1,13 @@
 // Package sshrun plays tournaments over SSH: it follows the runs of
-// domain/sshtournament, runs the match command of their shards on other machines, and
-// records results line by line as they come. It decides nothing: whether a shard may
-// begin, what a result counts for and when a run is over is said by
-// commands/sshtournament, and after a restart it goes on from what the log has.
+// domain/sshtournament, runs the match command of their shards on other machines,
+// and records results line by line as they arrive. It decides nothing:
+// commands/sshtournament decides whether a shard may start, what a result counts
+// for and when a run is over, and after a restart this package continues from the
+// log.
 //
-// A host whose key is not in the known hosts is refused, one whose key changed too.
-// Nothing is copied to a host. Commands are told to its shell word by word, quoted.
+// A host whose key is not in the known hosts, or has changed, is refused. Nothing
+// is copied to a host. Commands are passed to its shell with every word quoted.
 //
-// Read runner.go (which runs there are), campaign.go (one run), dial.go (a host),
+// Read runner.go (the runs of a node), campaign.go (one run), dial.go (a host),
 // command.go (one command).
 package sshrun

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// maxCampaigns bounds the runs that are coordinated at once; others wait.
+// maxCampaigns limits the runs coordinated at once; others wait.
 const maxCampaigns = 4
 
 // Runner coordinates the runs of a node.
@@ -20,7 +20,8 @@ type Runner struct {
 	backend transport.Backend
 }
 
-// New makes the runner of a node. It refuses a configuration that cannot work.
+// New returns the runner of a node. It returns an error for an invalid
+// configuration.
 func New(config Config, backend transport.Backend) (*Runner, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
@@ -28,8 +29,8 @@ func New(config Config, backend transport.Backend) (*Runner, error) {
 	return &Runner{config.filled(), backend}, nil
 }
 
-// Run coordinates runs until ctx ends: those that begin, and those that an earlier
-// coordinator left. A node that leads no more lets go of all of them.
+// Run coordinates runs until ctx ends: new ones, and those that an earlier
+// coordinator left. A node that loses the leadership stops all of them.
 func (r *Runner) Run(ctx context.Context) error {
 	slots := &slots{used: map[string]int{}}
 	ticker := time.NewTicker(r.config.Look)
@@ -48,8 +49,8 @@ func (r *Runner) Run(ctx context.Context) error {
 
 func (r *Runner) leads() bool { return r.config.Leads == nil || r.config.Leads() }
 
-// lead coordinates runs until the node leads no more, or ctx ends. All of its
-// commands have ended when it returns.
+// lead coordinates runs until the node is no longer the leader, or ctx ends. All of
+// its commands have ended when it returns.
 func (r *Runner) lead(ctx context.Context, tick <-chan time.Time, slots *slots) {
 	ctx, stop := context.WithCancel(ctx)
 	var campaigns sync.WaitGroup
@@ -85,7 +86,7 @@ func (r *Runner) lead(ctx context.Context, tick <-chan time.Time, slots *slots) 
 	}
 }
 
-// open lists the runs that are not over by what the log has now.
+// open lists the runs in progress.
 func (r *Runner) open(ctx context.Context) (open []sshtournament.ID, err error) {
 	head, err := r.backend.Log().Head(ctx)
 	if err != nil {

@@ -2,9 +2,9 @@ package wiring
 
 import "github.com/goccy/go-json"
 
-// FastCodec writes and reads the same JSON as the standard library, several
-// times faster: decoding is most of what a replay does. A fuzz test holds the
-// two against each other for every event of the catalogue.
+// FastCodec encodes and decodes the same JSON as the standard library, several
+// times faster; decoding is most of the work of a replay. A fuzz test compares the
+// two for every event of the catalogue.
 type FastCodec struct{}
 
 // Marshal encodes v.

@@ -4,9 +4,9 @@ import (
 	"slices"
 )
 
-// Documented is one of the nineteen handlers that the cluster's documentation
-// names: what its event must lead to. Projection names the read model that takes
-// the event up, Command what a reactor makes of it; empty for none.
+// Documented is one of the nineteen handlers in the cluster's documentation, with
+// what its event must lead to. Projection names the read model that applies the
+// event, Command the command of a reactor; empty for none.
 type Documented struct {
 	Number     int
 	Name       string
@@ -40,7 +40,7 @@ func Nineteen() []Documented {
 	}
 }
 
-// DocumentedBy finds the documented handler of an event type.
+// DocumentedBy returns the documented handler of an event type.
 func DocumentedBy(eventType string) (Documented, bool) {
 	all := Nineteen()
 	at := slices.IndexFunc(all, func(d Documented) bool { return d.Event == eventType })

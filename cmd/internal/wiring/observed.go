@@ -1,25 +1,25 @@
 package wiring
 
 import (
-	_ "embed" // of what the golden scripts showed
+	_ "embed" // for observed.txt
 	"slices"
 	"strings"
 )
 
-// observedText is what was seen while every golden script ran: which command led
-// to which event, and which tables a reactor looked into. `make golden` writes
-// it, and a test fails when a script shows something that it lacks.
+// observedText lists what happened while every golden script ran: which command
+// caused which event, and which tables a reactor read. `make golden` writes it, and
+// a test fails when a script does something that is missing from it.
 //
 //go:embed observed.txt
 var observedText string
 
-// Observed is what commands and reactors were seen to do.
+// Observed is what commands and reactors did in the golden scripts.
 type Observed struct {
-	Emits map[string][]string // by event type: the commands that led to it
-	Reads map[string][]string // by reactor: the tables it looked into
+	Emits map[string][]string // by event type: the commands that caused it
+	Reads map[string][]string // by reactor: the tables it read
 }
 
-// Observations reads what was observed.
+// Observations parses the recorded observations.
 func Observations() Observed {
 	o := Observed{Emits: map[string][]string{}, Reads: map[string][]string{}}
 	for line := range strings.Lines(observedText) {
@@ -37,8 +37,8 @@ func Observations() Observed {
 	return o
 }
 
-// Emitters says what leads to an event of a type: commands, tools through the
-// bridge, the process itself; nothing when only recordings have it.
+// Emitters returns what causes events of a type: commands, tools through the
+// bridge, the process itself; nothing if it only occurs in recordings.
 func (o Observed) Emitters(eventType string, external bool) []string {
 	emitters := slices.Clone(o.Emits[eventType])
 	if external {
@@ -50,5 +50,5 @@ func (o Observed) Emitters(eventType string, external bool) []string {
 	return emitters
 }
 
-// processEvents are what a node notes of itself, without a command.
+// processEvents lists the events that a node records itself, without a command.
 var processEvents = []string{"HANDLER_FAILED", "OUTBOX_SETTLED"}

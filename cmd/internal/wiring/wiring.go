@@ -1,8 +1,8 @@
-// Package wiring is the one table of areas: what a rift process is made of. It
-// holds no logic; adding an area means adding its line to areas.
+// Package wiring is the table of areas that a rift process consists of. It has no
+// logic; adding an area means adding its line to areas.
 //
-// Read transport.Area for what an area consists of, and any package below
-// transport for an example of one.
+// Read transport.Area for what an area consists of, and any package below transport
+// for an example.
 package wiring
 
 import (
@@ -31,8 +31,8 @@ import (
 	"github.com/ringrift/rift/transport/work"
 )
 
-// Areas lists what a process is made of, in the order in which reactors and
-// clocks answer the same event or moment.
+// Areas lists the areas of a process, in the order in which their reactors and
+// clocks run for the same event or time.
 func Areas() []transport.Area { return areas() }
 
 var areas = sync.OnceValue(func() []transport.Area {
@@ -62,7 +62,7 @@ func sectionsOf(list []transport.Area) domain.Sections {
 	return gather(list, func(a transport.Area) domain.Sections { return a.Sections })
 }
 
-// gather puts the parts of areas together, in the order of the areas.
+// gather concatenates the parts of areas, in the order of the areas.
 func gather[L ~[]E, E any](list []transport.Area, part func(transport.Area) L) (all L) {
 	for _, area := range list {
 		all = append(all, part(area)...)
@@ -70,7 +70,7 @@ func gather[L ~[]E, E any](list []transport.Area, part func(transport.Area) L) (
 	return all
 }
 
-// Events lists the catalogue's entries, area by area.
+// Events lists the catalogue entries, area by area.
 func Events() (events [][]domain.Def) {
 	for _, area := range areas() {
 		events = append(events, area.Events)
@@ -78,10 +78,10 @@ func Events() (events [][]domain.Def) {
 	return events
 }
 
-// Sections lists what a policy document consists of.
+// Sections lists the sections of a policy document.
 func Sections() domain.Sections { return sectionsOf(areas()) }
 
-// Catalog builds the catalogue with the fast codec.
+// Catalog returns the catalogue with the fast codec.
 func Catalog() (*domain.Catalog, error) { return domain.NewCatalog(FastCodec{}, Events()...) }
 
 // Projections lists the read models.
@@ -89,18 +89,17 @@ func Projections() []projections.Projection {
 	return gather(areas(), func(a transport.Area) []projections.Projection { return a.Projections })
 }
 
-// Reactors lists what answers events with commands.
+// Reactors lists the reactors.
 func Reactors() []projections.Reactor {
 	return gather(areas(), func(a transport.Area) []projections.Reactor { return a.Reactors })
 }
 
-// Clocks lists what passing time leads to, besides the clock of the queue, which
-// asks its writer.
+// Clocks lists the clocks, except that of the queue, which runs in its writer.
 func Clocks() []commands.Clock {
 	return gather(areas(), func(a transport.Area) []commands.Clock { return a.Clocks })
 }
 
-// Specs lists how commands are run, area by area.
+// Specs lists the specs of the commands, area by area.
 func Specs() (specs [][]commands.Spec) {
 	for _, area := range areas() {
 		specs = append(specs, area.Specs)

@@ -356,7 +356,7 @@ func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
 
 // An expression that costs much ends with its caller, and the turn is free.
 func TestACostlyExpressionEndsWithItsCaller(t *testing.T) {
-	n, h := server(t, transport.Config{})
+	n, h := server(t, transport.Config{ScanTime: time.Minute})
 	list := strings.TrimSuffix(strings.Repeat("1,", 20_000), ",")
 	for i := range 50 {
 		if _, err := n.log.Append(t.Context(), "a-1", domain.AnyRevision, eventlog.Proposed{

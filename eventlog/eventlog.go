@@ -236,7 +236,7 @@ type Curator interface {
 
 // The bounds of promise 9.
 const (
-	MaxBatch      = 4096
+	MaxBatch      = 32768
 	MaxEventBytes = 4 << 20
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/google/uuid"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
@@ -99,7 +100,7 @@ func (s *Server) members(ctx context.Context, called string) ([]listed, error) {
 	}
 	var list []listed
 	for _, m := range members {
-		one := listed{Member: m, id: domain.DeriveID("EventStoreDB member "+m.Name, 0), host: host, port: port}
+		one := listed{Member: m, id: memberID(m.Name), host: host, port: port}
 		if !m.Self {
 			if one.host, one.port = endpoint(m.Address); one.host == "" {
 				continue
@@ -108,6 +109,15 @@ func (s *Server) members(ctx context.Context, called string) ([]listed, error) {
 		list = append(list, one)
 	}
 	return list, nil
+}
+
+// memberID is the id of a member. It has the bits that make it a UUID by name: clients
+// look at them.
+func memberID(name string) domain.EventID {
+	id := uuid.UUID(domain.DeriveID("EventStoreDB member "+name, 0))
+	id[6] = id[6]&0x0f | 0x50
+	id[8] = id[8]&0x3f | 0x80
+	return domain.EventID(id)
 }
 
 // endpoint is the host and the port of the address of a node; none of one that is no

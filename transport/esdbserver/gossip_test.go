@@ -2,6 +2,7 @@ package esdbserver_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net"
@@ -76,6 +77,12 @@ func TestGossipListsTheMembers(t *testing.T) {
 		}
 		seen = append(seen, m.GetState().String()+" "+alive+" "+esdbAddress(m.GetHttpEndPoint()))
 		ids[m.GetInstanceId().String()] = true
+		var id uuid.UUID
+		binary.BigEndian.PutUint64(id[:8], uint64(m.GetInstanceId().GetStructured().GetMostSignificantBits()))
+		binary.BigEndian.PutUint64(id[8:], uint64(m.GetInstanceId().GetStructured().GetLeastSignificantBits()))
+		if id.Version() != 5 || id.Variant() != uuid.RFC4122 { // the official Node client takes no other
+			t.Errorf("want a UUID by name as the id of a member, found %v", id)
+		}
 	}
 	want := []string{"Leader alive 10.0.0.1:80", "Follower alive " + node.address, "ReadOnlyReplica silent [fd00::7]:8770"}
 	if strings.Join(seen, ", ") != strings.Join(want, ", ") || len(ids) != len(want) {

@@ -93,9 +93,6 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 
 	edge := s.edgeConfig()
 	elections.join(n, &edge)
-	if s.cluster != nil {
-		edge.Leadership = s.cluster
-	}
 	edge.Now, edge.Past = n.Moment, n.ReadOnly()
 	edge.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	edge.Registry.MustRegister(n.Collectors()...)
@@ -110,7 +107,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	}
 	server := handler.Server()
 	server.RegisterOnShutdown(n.EndWaits)
-	esdb, err := serveESDB(settings, s.log, s.cluster, s.memory, logger)
+	esdb, err := serveESDB(settings, s.log, s.cluster, edge.Leadership, s.memory, logger)
 	if err != nil {
 		return err
 	}
@@ -291,6 +288,9 @@ func runNode(ctx context.Context, n *node.Node, besides []actor, answers servers
 		case asked := <-shutdown:
 			grace = asked
 		case <-actorContext.Done():
+		}
+		if answers.esdb != nil {
+			answers.esdb.EndGroups()
 		}
 		answers.cluster.handOver(context.WithoutCancel(ctx), logger)
 		return nil

@@ -34,7 +34,11 @@ func groupFailure(exception, stream, name, reason string) error {
 	code, text := codes.Internal, reason
 	switch exception {
 	case "persistent-subscription-does-not-exist":
-		code, text = codes.NotFound, "there is no such persistent subscription"
+		// Clients tell this one by its text.
+		return &failure{
+			code: codes.NotFound, exception: exception, text: "Subscription group " + name + " on stream " + stream + " does not exist.",
+			trailers: []string{"stream-name", stream, "group-name", name},
+		}
 	case "persistent-subscription-exists":
 		code, text = codes.AlreadyExists, "the persistent subscription exists already"
 	case "maximum-subscribers-reached":
@@ -131,7 +135,7 @@ func (s *groupsService) ReplayParked(ctx context.Context, request *persistent.Re
 		return nil, err
 	}
 	if !g.do(func() { g.replay(state.last, stopAt) }) {
-		return nil, errNoGroup(stream, o.GetGroupName())
+		return nil, g.over()
 	}
 	return &persistent.ReplayParkedResp{}, nil
 }
@@ -171,6 +175,9 @@ func (s *groupsService) List(ctx context.Context, request *persistent.ListReq) (
 		return nil, invalid("list: want all persistent subscriptions or those of a stream")
 	}
 	if err := known(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.server.groups.serving(); err != nil {
 		return nil, err
 	}
 	response := &persistent.ListResp{}
@@ -220,7 +227,7 @@ func (s *groupsService) Read(stream persistent.PersistentSubscriptions_ReadServe
 	}
 	var refused error
 	if !g.do(func() { refused = g.connect(c) }) {
-		return errNoGroup(name, o.GetGroupName())
+		return g.over()
 	}
 	if refused != nil {
 		return refused

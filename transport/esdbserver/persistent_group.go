@@ -140,7 +140,7 @@ func (g *group) later(f func()) {
 }
 
 // end lets every consumer go, waits for what is being written, and keeps the
-// checkpoint. Nothing of the group is written after it.
+// checkpoint, unless another node leads. Nothing of the group is written after it.
 func (g *group) end() {
 	g.unfollow()
 	for _, c := range g.consumers {
@@ -151,11 +151,11 @@ func (g *group) end() {
 		do()
 	}
 	at := g.safe()
-	if at <= g.checkpoint.stored {
+	if at <= g.checkpoint.stored || !g.leads() {
 		return
 	}
-	// The server's own context may have ended; what was handled is worth a write all the same.
-	ctx, cancel := context.WithTimeout(context.Background(), groupTimeout)
+	// The group's own context has ended; what was handled is worth a write all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), groupTimeout)
 	defer cancel()
 	if err := g.writeCheckpoint(ctx, at); err != nil {
 		g.server.logger.Warn("checkpoint of a persistent subscription is not written; events will come again", "group", g.def.key(), "error", err)

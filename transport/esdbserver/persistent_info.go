@@ -23,7 +23,7 @@ func (g *group) describe(ctx context.Context) (*persistent.SubscriptionInfo, err
 	}
 	var info *persistent.SubscriptionInfo
 	if !g.do(func() { info = g.info(last) }) {
-		return nil, errNoGroup(g.def.Stream, g.def.Group)
+		return nil, g.over()
 	}
 	info.ParkedMessageCount = int64(max(parked.last+1-parked.shown(), 0))
 	return info, nil

@@ -89,7 +89,7 @@ func (g *group) writeParked(ctx context.Context, link []byte, why parkedReason) 
 	if err != nil {
 		return err
 	}
-	return g.server.put(ctx, g.stateStream("parked"), foreign.Event{Type: typeLink, UserMeta: meta, Data: link})
+	return g.server.put(ctx, g.def.stateStream("parked"), foreign.Event{Type: typeLink, UserMeta: meta, Data: link})
 }
 
 // readParked finds what is parked.
@@ -107,7 +107,7 @@ func (g *group) readParked(ctx context.Context) error {
 }
 
 func (g *group) parkedStream(ctx context.Context) (domain.StreamID, streamState, error) {
-	name := g.stateStream("parked")
+	name := g.def.stateStream("parked")
 	id, err := foreign.StreamID(name)
 	if err != nil {
 		return "", streamState{}, err
@@ -225,7 +225,7 @@ func (p *parkState) truncate(g *group) {
 	}
 	p.writing = true
 	g.write(func(ctx context.Context) error {
-		return g.server.put(ctx, metaPrefix+g.stateStream("parked"), foreign.Event{Type: typeMetadata, JSON: true, Data: truncated(nil, domain.Revision(at))})
+		return g.server.put(ctx, metaPrefix+g.def.stateStream("parked"), foreign.Event{Type: typeMetadata, JSON: true, Data: truncated(nil, domain.Revision(at))})
 	}, func(err error) {
 		p.writing = false
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
@@ -26,45 +27,67 @@ type groupsConfig struct {
 	Entries []*definition `json:"entries"`
 }
 
-// groups are the persistent subscriptions of a server.
+// groups are the persistent subscriptions of a server. They run on the node that
+// leads, in each term anew (persistent_lead.go).
 type groups struct {
 	server *Server
 
 	changing sync.Mutex // one change at a time; each is an event before it is done
 	revision domain.Revision
+	unsure   bool // revision: an append of the configuration failed, and may be in the log all the same
 
 	mu      sync.RWMutex
 	running map[string]*group
+	term    uint64 // in which they were loaded; 0 where nobody else can lead
+	loaded  bool
 }
 
 func newGroups(s *Server) *groups {
 	return &groups{server: s, running: map[string]*group{}, revision: domain.NoStream}
 }
 
-// load starts the groups that the log knows.
-func (r *groups) load(ctx context.Context) error {
-	id, err := foreign.StreamID(configStream)
+// load starts the groups that the log knows, in a term of leadership.
+func (r *groups) load(ctx context.Context, term uint64) error {
+	r.mu.Lock()
+	r.term = term
+	r.mu.Unlock()
+	config, err := r.readConfig(ctx)
 	if err != nil {
 		return err
-	}
-	last, found, err := r.server.lastEvent(ctx, id)
-	if err != nil || !found {
-		return err
-	}
-	r.revision = last.Revision
-	if last.Type != typeConfig {
-		return nil
-	}
-	var config groupsConfig
-	if err := json.Unmarshal(foreign.Of(&last).Data, &config); err != nil {
-		return domain.Errorf(domain.Corrupt, "stream %s: %w", configStream, err)
 	}
 	for _, d := range config.Entries {
 		if err := r.start(ctx, *d); err != nil {
 			return err
 		}
 	}
+	r.mu.Lock()
+	r.loaded = true
+	r.mu.Unlock()
 	return nil
+}
+
+// readConfig finds which groups there are, and the revision that says so.
+func (r *groups) readConfig(ctx context.Context) (config groupsConfig, err error) {
+	id, err := foreign.StreamID(configStream)
+	if err != nil {
+		return config, err
+	}
+	last, found, err := r.server.lastEvent(ctx, id)
+	if err != nil {
+		return config, err
+	}
+	r.unsure = false
+	if r.revision = domain.NoStream; !found {
+		return config, nil
+	}
+	r.revision = last.Revision
+	if last.Type != typeConfig {
+		return config, nil
+	}
+	if err := json.Unmarshal(foreign.Of(&last).Data, &config); err != nil {
+		return config, domain.Errorf(domain.Corrupt, "stream %s: %w", configStream, err)
+	}
+	return config, nil
 }
 
 // start runs a group from its checkpoint.
@@ -85,7 +108,7 @@ func (r *groups) start(ctx context.Context, d definition) error {
 	if err := g.readParked(ctx); err != nil {
 		return err
 	}
-	g.ctx, g.stop = context.WithCancelCause(r.server.running)
+	g.ctx, g.stop = context.WithCancelCause(eventlog.InTerm(r.server.running, r.term))
 	r.server.tasks.Go(g.run)
 	r.mu.Lock()
 	r.running[d.key()] = g
@@ -98,11 +121,33 @@ func (r *groups) end(g *group) {
 	r.mu.Lock()
 	delete(r.running, g.def.key())
 	r.mu.Unlock()
-	g.stop(groupFailure("persistent-subscription-dropped", g.def.Stream, g.def.Group, ""))
+	g.stop(errDropped(g))
 	<-g.gone
 }
 
+func errDropped(g *group) error {
+	return groupFailure("persistent-subscription-dropped", g.def.Stream, g.def.Group, "")
+}
+
+// endAll stops all groups, each for a reason, and waits for them.
+func (r *groups) endAll(reason func(*group) error) {
+	all := r.of("")
+	r.mu.Lock()
+	r.loaded = false
+	clear(r.running)
+	r.mu.Unlock()
+	for _, g := range all {
+		g.stop(reason(g))
+	}
+	for _, g := range all {
+		<-g.gone
+	}
+}
+
 func (r *groups) find(stream, name string) (*group, error) {
+	if err := r.serving(); err != nil {
+		return nil, err
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if g := r.running[stream+"::"+name]; g != nil {
@@ -140,13 +185,18 @@ func (r *groups) save(ctx context.Context, changed *definition, without string) 
 	if err != nil {
 		return domain.Errorf(domain.Internal, "persistent subscriptions: %w", err)
 	}
+	if r.unsure {
+		if _, err := r.readConfig(ctx); err != nil {
+			return err
+		}
+	}
 	id, err := foreign.StreamID(configStream)
 	if err != nil {
 		return err
 	}
 	event := foreign.Event{ID: domain.EventID(uuid.New()), Type: typeConfig, JSON: true, Data: data}
 	receipt, err := r.server.log.Append(ctx, id, r.revision, event.Proposed(event.ID, r.server.clock()))
-	if err == nil {
+	if r.unsure = err != nil; !r.unsure {
 		r.revision = receipt.Revision
 	}
 	return err
@@ -183,6 +233,10 @@ func (r *groups) place(ctx context.Context, d *definition, from *beginning) erro
 func (r *groups) create(ctx context.Context, d *definition, from *beginning) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
+	if err := r.serving(); err != nil {
+		return err
+	}
+	ctx = eventlog.InTerm(ctx, r.term)
 	switch d.Settings.Strategy {
 	case toSingle, roundRobin, pinned, pinnedByCorrelation:
 	default:
@@ -200,6 +254,9 @@ func (r *groups) create(ctx context.Context, d *definition, from *beginning) err
 	if len(r.of("")) >= maxGroups {
 		return d.failed("there are as many persistent subscriptions as a node may have")
 	}
+	if err := r.forget(ctx, d); err != nil { // what a removal that was cut short has left
+		return err
+	}
 	if err := r.save(ctx, d, ""); err != nil {
 		return err
 	}
@@ -209,6 +266,7 @@ func (r *groups) create(ctx context.Context, d *definition, from *beginning) err
 func (r *groups) update(ctx context.Context, d *definition, from *beginning) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
+	ctx = eventlog.InTerm(ctx, r.term)
 	older, err := r.find(d.Stream, d.Group)
 	if err != nil {
 		return err
@@ -232,6 +290,7 @@ func (r *groups) update(ctx context.Context, d *definition, from *beginning) err
 func (r *groups) remove(ctx context.Context, stream, name string) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
+	ctx = eventlog.InTerm(ctx, r.term)
 	g, err := r.find(stream, name)
 	if err != nil {
 		return err
@@ -240,8 +299,13 @@ func (r *groups) remove(ctx context.Context, stream, name string) error {
 		return err
 	}
 	r.end(g)
+	return r.forget(ctx, &g.def)
+}
+
+// forget deletes what a group has kept.
+func (r *groups) forget(ctx context.Context, d *definition) error {
 	for _, kind := range []string{"checkpoint", "parked"} {
-		name := g.stateStream(kind)
+		name := d.stateStream(kind)
 		id, err := foreign.StreamID(name)
 		if err != nil {
 			return err
@@ -263,8 +327,10 @@ func (r *groups) remove(ctx context.Context, stream, name string) error {
 func (r *groups) restart(ctx context.Context) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	for _, g := range r.of("") {
-		r.end(g)
+	// A load that failed is tried again by the same call.
+	if leader := r.server.leader(); !leader.Self || leader.Term != r.term {
+		return r.serving()
 	}
-	return r.load(ctx)
+	r.endAll(errDropped)
+	return r.load(ctx, r.term)
 }

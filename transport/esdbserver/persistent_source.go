@@ -135,7 +135,8 @@ func (g *group) readAllSource(ctx context.Context, after uint64, hand func(*mess
 	return ctx.Err()
 }
 
-func (g *group) stateStream(kind string) string { return statePrefix + g.def.key() + "-" + kind }
+// stateStream is the stream in which a group keeps something.
+func (d *definition) stateStream(kind string) string { return statePrefix + d.key() + "-" + kind }
 
 // writeCheckpoint appends a checkpoint: the last revision or position handled.
 func (g *group) writeCheckpoint(ctx context.Context, at uint64) error {
@@ -143,7 +144,7 @@ func (g *group) writeCheckpoint(ctx context.Context, at uint64) error {
 	if err != nil {
 		return err
 	}
-	return g.server.put(ctx, g.stateStream("checkpoint"), foreign.Event{Type: typeCheckpoint, JSON: true, Data: data})
+	return g.server.put(ctx, g.def.stateStream("checkpoint"), foreign.Event{Type: typeCheckpoint, JSON: true, Data: data})
 }
 
 // place is a place of the source in words.
@@ -158,7 +159,7 @@ func (g *group) place(at uint64) string {
 // readCheckpoint finds where the group was.
 func (g *group) readCheckpoint(ctx context.Context) error {
 	g.checkpoint.last = g.server.clock()
-	name := g.stateStream("checkpoint")
+	name := g.def.stateStream("checkpoint")
 	id, err := foreign.StreamID(name)
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func placeless(text string) string { return positions.ReplaceAllString(text, "C:
 func createOptions(a arguments) *persistent.CreateReq_Options {
 	o := &persistent.CreateReq_Options{GroupName: a.text("group", "g"), Settings: &persistent.CreateReq_Settings{
 		ReadBatchSize: int32(a.number("batch", 10)), HistoryBufferSize: int32(a.number("history", 20)), LiveBufferSize: 20,
-		MaxRetryCount: int32(a.number("retries", 1)), MinCheckpointCount: 1, MaxCheckpointCount: 1, ResolveLinks: a.has("resolve"),
+		MaxRetryCount: int32(a.number("retries", 1)), MinCheckpointCount: int32(a.number("checkpoint", 1)), MaxCheckpointCount: int32(a.number("checkpoint", 1)), ResolveLinks: a.has("resolve"),
 		MaxSubscriberCount: int32(a.number("consumers", 0)), ConsumerStrategy: a.text("strategy", "RoundRobin"),
 		MessageTimeout: &persistent.CreateReq_Settings_MessageTimeoutMs{MessageTimeoutMs: int32(a.number("timeout", 0))},
 	}}

@@ -42,6 +42,9 @@ type Config struct {
 	// Members lists who belongs to the cluster of the log, for clients that look for its
 	// leader. nil: this node alone, which leads.
 	Members func(context.Context) ([]Member, error)
+	// Leadership tells where persistent subscriptions run: on the node that leads. nil:
+	// here, always.
+	Leadership eventlog.Leadership
 	// Admit is asked about every event that a client appends, in the form it
 	// will have in the log; its error refuses the append. nil admits everything.
 	Admit func(stream domain.StreamID, event *eventlog.Proposed) error
@@ -123,13 +126,22 @@ func New(config Config) (*Server, error) {
 	persistent.RegisterPersistentSubscriptionsServer(s.grpc, &groupsService{server: s})
 	gossip.RegisterGossipServer(s.grpc, &gossipService{server: s})
 	s.methods = methodsOf(s.grpc.GetServiceInfo())
-	for _, prepare := range []func(context.Context) error{s.ensureUsers, s.groups.load} {
+	for _, prepare := range []func(context.Context) error{s.ensureUsers, s.beginGroups} {
 		if err := prepare(s.running); err != nil {
 			s.Close()
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// beginGroups starts the persistent subscriptions, or waits for this node to lead.
+func (s *Server) beginGroups(ctx context.Context) error {
+	if s.config.Leadership == nil {
+		return s.groups.load(ctx, 0)
+	}
+	s.tasks.Go(func() { s.groups.lead(ctx) })
+	return nil
 }
 
 // Serve takes connections that speak HTTP/2 with prior knowledge, until Close.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"os"
 
@@ -16,8 +17,8 @@ import (
 // serveESDB makes what serves EventStoreDB clients; nil where they are not served:
 // without TLS only when that is asked for by name, and with the passwords that
 // everybody knows only on the loopback.
-func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leadership eventlog.Leadership, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
-	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls(), Leadership: leadership}
+func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leadership eventlog.Leadership, calls *tls.Config, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
+	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls(), Leadership: leadership, Calls: calls}
 	if cluster != nil {
 		c.Members = cluster.seenByESDB
 	}

@@ -107,7 +107,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	}
 	server := handler.Server()
 	server.RegisterOnShutdown(n.EndWaits)
-	esdb, err := serveESDB(settings, s.log, s.cluster, edge.Leadership, s.memory, logger)
+	esdb, err := serveESDB(settings, s.log, s.cluster, edge.Leadership, s.calls, s.memory, logger)
 	if err != nil {
 		return err
 	}

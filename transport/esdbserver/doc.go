@@ -24,6 +24,10 @@
 // node's ($settings), or those that EventStoreDB begins with (access.go). What an
 // access list says is asked once for each call, when it begins.
 //
+// Where several nodes share the log (Config.Leadership), the one that leads takes appends
+// and deletions, which the others send on to it (forward.go), and runs the persistent
+// subscriptions, which are in the log for the next one (persistent_lead.go).
+//
 // Read server.go (the parts), append.go (which append is written, repeated or
 // refused), read.go and subscribe.go.
 package esdbserver

@@ -34,7 +34,7 @@ const (
 // encoded is a message that is on the wire as it is.
 type encoded []byte
 
-// eventCodec sends encoded messages as they are, has parts of batches decode themselves,
+// eventCodec sends and takes encoded messages as they are, has parts of batches decode themselves,
 // and leaves others to protobuf. Events are most of what a server sends and takes; to
 // make messages of them first took more time than reading them.
 type eventCodec struct{ encoding.CodecV2 }
@@ -43,8 +43,12 @@ func newEventCodec() eventCodec { return eventCodec{encoding.GetCodecV2(proto.Na
 
 // Unmarshal reads what came over the wire.
 func (c eventCodec) Unmarshal(data mem.BufferSlice, message any) error {
-	if p, ok := message.(*batchPart); ok {
-		return p.decode(data)
+	switch m := message.(type) {
+	case *batchPart:
+		return m.decode(data)
+	case *encoded:
+		*m = data.Materialize()
+		return nil
 	}
 	return c.CodecV2.Unmarshal(data, message)
 }

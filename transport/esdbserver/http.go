@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
@@ -59,7 +60,10 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 	a := appending{stream: r.PathValue("stream"), expected: domain.AnyRevision}
 	result, err := s.posted(r, &a)
 	var known *failure
+	var other *eventlog.NotLeader
 	switch {
+	case errors.As(err, &other) && other.Leader.Address != "":
+		http.Redirect(w, r, other.Leader.Address+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 	case err == nil:
 		w.Header().Set("Location", "/streams/"+url.PathEscape(a.stream)+"/"+strconv.FormatInt(int64(result.revision), 10))
 		w.WriteHeader(http.StatusCreated)

@@ -18,7 +18,15 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 		return nil, s.ended(ctx, none)
 	}
 	defer leave()
+	var leader *grpc.ClientConn
 	if err == nil {
+		leader, err = s.elsewhere(ctx, info.FullMethod)
+	}
+	switch {
+	case err != nil:
+	case leader != nil:
+		answer, err = ask(ctx, leader, info.FullMethod, request)
+	default:
 		answer, err = handler(ctx, request)
 	}
 	return answer, s.ended(ctx, err)
@@ -37,9 +45,16 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 		return s.ended(stream.Context(), none)
 	}
 	defer leave()
+	var leader *grpc.ClientConn
 	if err == nil {
+		leader, err = s.elsewhere(ctx, info.FullMethod)
+	}
+	switch {
+	case leader != nil:
+		err = relay(ctx, leader, stream, info)
+	case err == nil:
 		err = handler(server, &boundStream{stream, ctx})
-	} else if info.IsClientStream && !info.IsServerStream {
+	case info.IsClientStream && !info.IsServerStream:
 		drain(stream)
 	}
 	return s.ended(stream.Context(), err)

@@ -123,6 +123,9 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) string {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	a, client := arguments{d}, streams.NewStreamsClient(w.conn)
+	if a.has("leader") {
+		ctx = metadata.AppendToOutgoingContext(ctx, "requires-leader", "true")
+	}
 	switch d.Cmd {
 	case "append":
 		return w.append(ctx, client, a)

@@ -2,6 +2,7 @@ package esdbserver
 
 import (
 	"context"
+	"crypto/tls"
 	"hash/maphash"
 	"log/slog"
 	"net"
@@ -42,9 +43,11 @@ type Config struct {
 	// Members lists who belongs to the cluster of the log, for clients that look for its
 	// leader. nil: this node alone, which leads.
 	Members func(context.Context) ([]Member, error)
-	// Leadership tells where persistent subscriptions run: on the node that leads. nil:
-	// here, always.
+	// Leadership tells which node appends, deletions and persistent subscriptions are for.
+	// nil: this one, always.
 	Leadership eventlog.Leadership
+	// Calls is how the leader is called over TLS; nil: by what the system trusts.
+	Calls *tls.Config
 	// Admit is asked about every event that a client appends, in the form it
 	// will have in the log; its error refuses the append. nil admits everything.
 	Admit func(stream domain.StreamID, event *eventlog.Proposed) error
@@ -80,11 +83,12 @@ type Server struct {
 	seed  maphash.Seed
 	locks [lockStripes]sync.RWMutex
 
-	index   *index
-	groups  *groups
-	running context.Context // ends with Close
-	stop    context.CancelFunc
-	tasks   sync.WaitGroup
+	index    *index
+	groups   *groups
+	toLeader leaderConn
+	running  context.Context // ends with Close
+	stop     context.CancelFunc
+	tasks    sync.WaitGroup
 }
 
 // New makes a server of a log, which stays the caller's to close after Close.
@@ -111,6 +115,7 @@ func New(config Config) (*Server, error) {
 		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
 		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), places: newPlaces(config.MaxCalls),
 	}
+	s.toLeader.calls = config.Calls
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.grpc = grpc.NewServer(
 		grpc.ForceServerCodecV2(newEventCodec()), grpc.Creds(connections{}),
@@ -151,6 +156,7 @@ func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 func (s *Server) Close() {
 	s.stop()
 	s.grpc.Stop()
+	s.toLeader.close()
 	s.tasks.Wait()
 }
 

@@ -1,0 +1,198 @@
+package esdbserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/ringrift/rift/eventlog"
+)
+
+// A node that does not lead sends appends and deletions on to the leader, with what the
+// caller showed of itself. A caller that wants the leader and nobody else says so in a
+// header, which a call that was sent on has too: it goes no further.
+
+const requiresLeader = "requires-leader"
+
+// passedOn are the headers of a call that go to the leader.
+var passedOn = []string{"authorization", "connection-name"}
+
+// sentOn are the methods that the leader answers for others. It answers for those of
+// persistent subscriptions too, but only to callers that come to it.
+var sentOn = map[string]bool{
+	streams.Streams_Append_FullMethodName: true, streams.Streams_BatchAppend_FullMethodName: true,
+	streams.Streams_Delete_FullMethodName: true, streams.Streams_Tombstone_FullMethodName: true,
+}
+
+// elsewhere gives the connection on which a call is sent on, nil for a call that is
+// answered here, and an error for one that has to come to the leader itself.
+func (s *Server) elsewhere(ctx context.Context, method string) (*grpc.ClientConn, error) {
+	if s.config.Leadership == nil || !strings.HasPrefix(method, "/"+streams.Streams_ServiceDesc.ServiceName+"/") {
+		return nil, nil
+	}
+	leader := s.leader()
+	if leader.Self {
+		return nil, nil
+	}
+	required := metadata.ValueFromIncomingContext(ctx, requiresLeader)
+	if len(required) > 0 && strings.EqualFold(required[0], "true") {
+		return nil, &eventlog.NotLeader{Leader: leader}
+	}
+	if !sentOn[method] {
+		return nil, nil
+	}
+	if _, certificate := certified(ctx); certificate || leader.Address == "" {
+		return nil, &eventlog.NotLeader{Leader: leader} // nobody else can show the certificate
+	}
+	return s.toLeader.conn(leader.Address)
+}
+
+// leaderConn is a connection to the node that leads.
+type leaderConn struct {
+	calls *tls.Config
+
+	mu      sync.Mutex
+	address string
+	open    *grpc.ClientConn
+}
+
+// conn gives the connection to an address. Calls to an earlier one end.
+func (l *leaderConn) conn(address string) (*grpc.ClientConn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open != nil && l.address == address {
+		return l.open, nil
+	}
+	secured := insecure.NewCredentials()
+	if strings.HasPrefix(address, "https:") {
+		secured = credentials.NewTLS(l.calls)
+	}
+	host, port := endpoint(address)
+	made, err := grpc.NewClient("passthrough:///"+net.JoinHostPort(host, strconv.FormatUint(uint64(port), 10)), grpc.WithTransportCredentials(secured), grpc.WithUserAgent("rift"),
+		grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(connWindow),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(newEventCodec()), grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)))
+	if err != nil {
+		return nil, invalid("address of the leader %s: %v", address, err)
+	}
+	if l.open != nil {
+		_ = l.open.Close() // its calls end, which is all there is to it
+	}
+	l.open, l.address = made, address
+	return made, nil
+}
+
+func (l *leaderConn) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open != nil {
+		_ = l.open.Close() // its calls end, which is all there is to it
+		l.open = nil
+	}
+}
+
+// outgoing is the context of a call that is sent on.
+func outgoing(ctx context.Context) context.Context {
+	pairs := metadata.Pairs(requiresLeader, "true")
+	for _, key := range passedOn {
+		pairs.Append(key, metadata.ValueFromIncomingContext(ctx, key)...)
+	}
+	return metadata.NewOutgoingContext(ctx, pairs)
+}
+
+// ask has the leader answer a call with one request.
+func ask(ctx context.Context, conn *grpc.ClientConn, method string, request any) (any, error) {
+	var answer any = &streams.DeleteResp{}
+	if method == streams.Streams_Tombstone_FullMethodName {
+		answer = &streams.TombstoneResp{}
+	}
+	var trailer metadata.MD
+	err := conn.Invoke(outgoing(ctx), method, request, answer, grpc.Trailer(&trailer))
+	return answer, passedBack(ctx, err, trailer)
+}
+
+// relay has the leader answer a call with many requests.
+func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream, info *grpc.StreamServerInfo) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	call, err := conn.NewStream(outgoing(ctx), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, info.FullMethod)
+	if err != nil {
+		if !info.IsServerStream {
+			drain(stream)
+		}
+		return passedBack(ctx, err, nil)
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		pass(stream, call, cancel)
+		if !info.IsServerStream {
+			drain(stream) // as if it were answered here
+		}
+	}()
+	for {
+		var message encoded
+		if err = call.RecvMsg(&message); err != nil {
+			break
+		}
+		if err = stream.SendMsg(message); err != nil {
+			return err
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if !info.IsServerStream {
+		<-sent
+	}
+	return passedBack(ctx, err, call.Trailer())
+}
+
+// pass sends on what a caller sends, as long as the leader takes it.
+func pass(stream grpc.ServerStream, call grpc.ClientStream, cancel context.CancelFunc) {
+	for {
+		var message encoded
+		err := stream.RecvMsg(&message)
+		switch {
+		case errors.Is(err, io.EOF):
+			_ = call.CloseSend() // how the call ends is told to who receives
+			return
+		case err != nil:
+			cancel()
+			return
+		}
+		if call.SendMsg(message) != nil {
+			return // who receives is told why
+		}
+	}
+}
+
+// passedBack is how a call ends that was sent on. The leader's trailers go with it.
+func passedBack(ctx context.Context, err error, trailer metadata.MD) error {
+	if err == nil {
+		return nil
+	}
+	told := metadata.MD{}
+	for key, values := range trailer {
+		if key != "content-type" && !strings.HasPrefix(key, "grpc-") {
+			told[key] = values
+		}
+	}
+	_ = grpc.SetTrailer(ctx, told) // fails only outside of a call
+	if status.Code(err) == codes.Canceled && ctx.Err() == nil {
+		return status.Error(codes.Unavailable, "the lead of the cluster changes; try again")
+	}
+	return err
+}

@@ -29,6 +29,7 @@ type cluster struct {
 	at    map[string]string // node: host:port
 	data  map[string]string
 	nodes map[string]*process
+	more  []string // flags of every node
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -54,7 +55,8 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) start(name string) {
 	c.t.Helper()
-	c.nodes[name] = serve(c.t, c.data[name], "--cluster-key", c.key, "--node-id", name, "--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error")
+	flags := []string{"--cluster-key", c.key, "--node-id", name, "--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error"}
+	c.nodes[name] = serve(c.t, c.data[name], append(flags, c.more...)...)
 }
 
 // leader waits until a node says that it leads.

@@ -30,6 +30,7 @@ type clientsOf struct {
 	acked   int
 	seen    map[string]uint64  // by stream, the revision that the subscription is to tell next
 	handled map[uuid.UUID]bool // by the consumer of the group
+	lowest  uint64             // revision that a consumer may be told, after what a checkpoint covers
 	at      *esdb.Position     // of the subscription
 	total   int                // events that it told
 }
@@ -135,9 +136,12 @@ func (c *clientsOf) subscribe() {
 }
 
 // consume takes the events of a group and acknowledges them.
-func (c *clientsOf) consume(stream string) {
+func (c *clientsOf) consume(stream, group string) {
 	c.try(func(client *esdb.Client) error {
-		group, err := client.SubscribeToPersistentSubscription(c.ctx, stream, "crew", esdb.SubscribeToPersistentSubscriptionOptions{})
+		c.mu.Lock()
+		lowest := c.lowest // what is said of a group later holds for those who come later
+		c.mu.Unlock()
+		group, err := client.SubscribeToPersistentSubscription(c.ctx, stream, group, esdb.SubscribeToPersistentSubscriptionOptions{})
 		if err != nil {
 			return err
 		}
@@ -149,6 +153,9 @@ func (c *clientsOf) consume(stream string) {
 			}
 			if said.EventAppeared == nil {
 				continue
+			}
+			if told := said.EventAppeared.Event.OriginalEvent().EventNumber; told < lowest {
+				c.t.Errorf("group of %s: want events from revision %d on, which a checkpoint has, found %d", stream, lowest, told)
 			}
 			if err := group.Ack(said.EventAppeared.Event); err != nil {
 				return err
@@ -196,7 +203,7 @@ func TestKillUnderEventStoreDBClients(t *testing.T) {
 		})
 	}
 	following.Go(c.subscribe)
-	following.Go(func() { c.consume(name(0)) })
+	following.Go(func() { c.consume(name(0), "crew") })
 	for range 4 {
 		want := c.count(func() int { return c.acked }) + 60
 		eventually(t, "appends are acknowledged", func() bool { return c.count(func() int { return c.acked }) >= want })

@@ -236,7 +236,7 @@ type Curator interface {
 
 // The bounds of promise 9.
 const (
-	MaxBatch      = 32768
+	MaxBatch      = 40960 // small ones: EventStoreDB bounds the bytes of an append alone, by 1 MiB
 	MaxEventBytes = 4 << 20
 )
 

@@ -76,8 +76,11 @@ func (m memoryPlan) past() int64 { return m.models / 5 * 4 }
 // of the allocator.
 func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
 
-// calls is how many calls of EventStoreDB clients may be open; 0: the default.
-func (m memoryPlan) calls() int { return int(m.callers / 4 / callBytes) }
+// clients is the memory that calls of EventStoreDB clients may hold; 0 is no bound.
+func (m memoryPlan) clients() int64 { return m.callers / 4 }
+
+// calls is how many calls of EventStoreDB clients may be open; 0 is the default.
+func (m memoryPlan) calls() int { return int(m.clients() / callBytes) }
 
 // callBytes is the approximate memory of an open call without traffic.
 const callBytes = 64 << 10

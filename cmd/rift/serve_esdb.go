@@ -18,7 +18,7 @@ import (
 // without TLS only when that is asked for by name, and with the passwords that
 // everybody knows only on the loopback.
 func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leadership eventlog.Leadership, calls *tls.Config, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
-	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls(), Leadership: leadership, Calls: calls}
+	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls(), Memory: memory.clients(), Leadership: leadership, Calls: calls}
 	if cluster != nil {
 		c.Members = cluster.seenByESDB
 	}

@@ -31,6 +31,7 @@ type batch struct {
 	options     *streams.BatchAppendReq_Options
 	deadline    time.Time
 	bytes       int   // on the wire
+	held        int64 // of the call's purse
 	err         error // the first fault; the rest of it is only taken
 }
 
@@ -44,6 +45,8 @@ type batchAppend struct {
 	slots  chan struct{}
 	ready  chan *batch // complete ones; there is room for as many as there are slots
 	ctx    context.Context
+	purse  *purse
+	freed  chan struct{} // holds one token when an append was answered
 }
 
 // BatchAppend takes appends in parts and answers each once, in any order.
@@ -52,6 +55,7 @@ func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (
 	b := &batchAppend{
 		server: s.server, stream: stream, ctx: ctx, open: map[domain.EventID]*batch{},
 		slots: make(chan struct{}, maxBatchesFlight), ready: make(chan *batch, maxBatchesFlight),
+		purse: purseOf(ctx), freed: make(chan struct{}, 1),
 	}
 	written := make(chan error, 1)
 	go func() {
@@ -93,7 +97,17 @@ func (b *batchAppend) take(part *batchPart) error {
 		one.err = one.start(b.server.clock())
 		b.open[id] = one
 	}
+	if one.err == nil {
+		if err := b.hold(part.size); err != nil {
+			return err
+		}
+		one.held += int64(part.size)
+	}
 	one.take(part, b.server.config.MaxAppend)
+	if one.err != nil { // nothing of it is kept
+		b.purse.give(one.held)
+		one.held = 0
+	}
 	if b.bytes += part.size; b.bytes > maxOpenBytes {
 		return domain.Errorf(domain.TooMany, "batch append: want at most %d bytes in appends of which a part has come", maxOpenBytes)
 	}
@@ -103,6 +117,22 @@ func (b *batchAppend) take(part *batchPart) error {
 	delete(b.open, id)
 	b.bytes -= one.bytes
 	return b.launch(one)
+}
+
+// hold takes the memory for a part. Where there is none it waits for appends that are
+// being written, and fails when there are none of these either.
+func (b *batchAppend) hold(size int) error {
+	for {
+		err := b.purse.take(int64(size))
+		if err == nil || len(b.slots) == 0 {
+			return err
+		}
+		select {
+		case <-b.freed:
+		case <-b.ctx.Done():
+			return b.ctx.Err()
+		}
+	}
 }
 
 // take adds the events of a part. They keep its whole message in memory, which may hold
@@ -327,6 +357,11 @@ func (b *batchAppend) answer(one *batch) error {
 }
 
 func (b *batchAppend) respond(one *batch, result appended, err error) error {
+	b.purse.give(one.held)
+	select {
+	case b.freed <- struct{}{}:
+	default: // there is one already
+	}
 	response := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
 	echoExpected(response, one.options)
 	if err != nil {

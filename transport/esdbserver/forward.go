@@ -125,8 +125,8 @@ func ask(ctx context.Context, conn *grpc.ClientConn, method string, request any)
 
 // relay has the leader answer a call with many requests.
 func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream, info *grpc.StreamServerInfo) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	call, err := conn.NewStream(outgoing(ctx), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, info.FullMethod)
 	if err != nil {
 		if !info.IsServerStream {
@@ -137,7 +137,7 @@ func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream,
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		pass(stream, call, cancel)
+		pass(ctx, stream, call, cancel)
 		if !info.IsServerStream {
 			drain(stream) // as if it were answered here
 		}
@@ -157,11 +157,16 @@ func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream,
 	if !info.IsServerStream {
 		<-sent
 	}
+	var refused *failure
+	if errors.As(context.Cause(ctx), &refused) {
+		return refused
+	}
 	return passedBack(ctx, err, call.Trailer())
 }
 
 // pass sends on what a caller sends, as long as the leader takes it.
-func pass(stream grpc.ServerStream, call grpc.ClientStream, cancel context.CancelFunc) {
+func pass(ctx context.Context, stream grpc.ServerStream, call grpc.ClientStream, cancel context.CancelCauseFunc) {
+	held, behind := purseOf(ctx), int64(0)
 	for {
 		var message encoded
 		err := stream.RecvMsg(&message)
@@ -170,12 +175,19 @@ func pass(stream grpc.ServerStream, call grpc.ClientStream, cancel context.Cance
 			_ = call.CloseSend() // how the call ends is told to who receives
 			return
 		case err != nil:
-			cancel()
+			cancel(err)
+			return
+		}
+		more, err := held.beyond(len(message), 0)
+		if err != nil {
+			cancel(err)
 			return
 		}
 		if call.SendMsg(message) != nil {
 			return // who receives is told why
 		}
+		held.give(behind) // what was sent before has left by now
+		behind = more
 	}
 }
 

@@ -104,6 +104,14 @@ func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
 	if content != contentJSON {
 		content = contentBinary
 	}
+	held, err := s.memory.open(addressPayer(r.RemoteAddr))
+	if err == nil {
+		err = held.take(min(max(r.ContentLength, 0), int64(s.config.MaxAppend)))
+		defer held.close()
+	}
+	if err != nil {
+		return appended{}, err
+	}
 	data, err := io.ReadAll(io.LimitReader(r.Body, int64(s.config.MaxAppend)+1))
 	if err != nil {
 		return appended{}, invalid("body: %v", err)

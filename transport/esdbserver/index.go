@@ -229,34 +229,53 @@ func (s *Server) readIndexBackward(ctx context.Context, x *series, from, count u
 func (s *Server) readMembers(ctx context.Context, x *series, first, count uint64, show func(*member) error) error {
 	at, ordinal := x.mark(first)
 	for last := first + count; first < last; {
-		page, bytes := make([]member, 0, min(last-first, pageEvents)), 0
-		for e, err := range s.log.ReadAll(ctx, at, eventlog.Forward, x.filter) {
-			if err != nil {
-				return err
-			}
-			at = e.Position + 1
-			if !x.keeps(&e) {
-				continue
-			}
-			if ordinal >= first {
-				page = append(page, member{e, ordinal})
-				bytes += len(e.Data) + len(e.Meta.Custom)
-			}
-			if ordinal++; ordinal == last || len(page) == pageEvents || bytes >= pageBytes {
-				break
-			}
+		next, position, err := s.pageOfMembers(ctx, x, at, ordinal, first, last, show)
+		if err != nil {
+			return err
 		}
-		if len(page) == 0 {
-			return domain.Errorf(domain.Corrupt, "stream %s: want %d events, the log has %d", x.name, last, ordinal)
-		}
-		for i := range page {
-			if err := show(&page[i]); err != nil {
-				return err
-			}
-		}
-		first = page[len(page)-1].ordinal + 1
+		first, ordinal, at = next, next, position
 	}
 	return nil
+}
+
+// pageOfMembers reads a page of the members from first to before last, and then shows
+// it. The position at is that of the ordinal's member, or before it. It gives the
+// ordinal after the page and where that is to be looked for.
+func (s *Server) pageOfMembers(ctx context.Context, x *series, at domain.Position, ordinal, first, last uint64, show func(*member) error) (next uint64, _ domain.Position, err error) {
+	purse := purseOf(ctx)
+	limit, taken := purse.page()
+	defer func() { purse.give(taken) }()
+	page, bytes := make([]member, 0, min(last-first, pageEvents)), 0
+	for e, err := range s.log.ReadAll(ctx, at, eventlog.Forward, x.filter) {
+		if err != nil {
+			return first, at, err
+		}
+		at = e.Position + 1
+		if !x.keeps(&e) {
+			continue
+		}
+		if ordinal >= first {
+			page = append(page, member{e, ordinal})
+			bytes += len(e.Data) + len(e.Meta.Custom)
+		}
+		if ordinal++; ordinal == last || len(page) == pageEvents || bytes >= limit {
+			break
+		}
+	}
+	if len(page) == 0 {
+		return first, at, domain.Errorf(domain.Corrupt, "stream %s: want %d events, the log has %d", x.name, last, ordinal)
+	}
+	more, err := purse.beyond(bytes, taken)
+	if err != nil {
+		return first, at, err
+	}
+	taken += more
+	for i := range page {
+		if err := show(&page[i]); err != nil {
+			return first, at, err
+		}
+	}
+	return page[len(page)-1].ordinal + 1, at, nil
 }
 
 // subscribeIndex follows a stream of links.

@@ -13,7 +13,7 @@ import (
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
 	ctx, err = s.authenticated(ctx)
-	leave, none := s.places.enter(payerOf(ctx))
+	ctx, leave, none := s.begin(ctx)
 	if none != nil {
 		return nil, s.ended(ctx, none)
 	}
@@ -40,7 +40,7 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	stop := context.AfterFunc(s.running, cancel)
 	defer stop()
 	ctx, err = s.authenticated(ctx)
-	leave, none := s.places.enter(payerOf(ctx))
+	ctx, leave, none := s.begin(ctx)
 	if none != nil {
 		return s.ended(stream.Context(), none)
 	}
@@ -58,6 +58,21 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 		drain(stream)
 	}
 	return s.ended(stream.Context(), err)
+}
+
+// begin gives a call its place and its memory, until leave.
+func (s *Server) begin(ctx context.Context) (_ context.Context, leave func(), err error) {
+	payer := payerOf(ctx)
+	free, err := s.places.enter(payer)
+	if err != nil {
+		return ctx, nil, err
+	}
+	held, err := s.memory.open(payer)
+	if err != nil {
+		free()
+		return ctx, nil, err
+	}
+	return context.WithValue(ctx, purseKey{}, held), func() { held.close(); free() }, nil
 }
 
 // ended is the status of a call.

@@ -254,6 +254,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 	ended := make(chan error, 1)
 	go func() { ended <- s.listen(stream, g, c) }()
 	ctx := stream.Context()
+	held, behind := purseOf(ctx), int64(0)
 	for {
 		select {
 		case d := <-c.out:
@@ -262,9 +263,15 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 			if err != nil {
 				return err
 			}
+			more, err := held.beyond(len(sent.GetEvent().GetData())+len(sent.GetEvent().GetCustomMetadata()), 0)
+			if err != nil {
+				return err
+			}
 			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: sent}}); err != nil {
 				return err
 			}
+			held.give(behind) // what was sent before has left by now
+			behind = more
 		case err := <-ended:
 			return err
 		case <-c.lost:

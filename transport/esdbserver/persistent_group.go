@@ -30,7 +30,8 @@ type message struct {
 	sent    time.Time
 	expires time.Time // zero: never
 	to      *consumer
-	dropped bool // on its way to be parked
+	dropped bool  // on its way to be parked
+	held    int64 // bytes of the group's purse
 
 	// Of a message without an event, which only tells how far the source is:
 	skipped  int32 // events that the filter left out
@@ -61,6 +62,8 @@ type group struct {
 	turn      int // of round robin
 	waiting   []*message
 	bytes     int // of waiting
+	purse     *purse
+	full      bool // the purse was given nothing for what came last
 	retry     []*message
 	flight    map[domain.EventID]*message
 	writing   int // writes that are under way
@@ -96,7 +99,7 @@ func (g *group) run() {
 		if len(g.flight)+len(g.retry) == 0 && g.checkpoint.done+g.checkpoint.skipped == 0 && g.park.idle() {
 			tick = nil
 		}
-		if len(g.waiting) >= int(g.def.Settings.HistoryBuffer) || g.bytes >= maxGroupBytes {
+		if len(g.waiting) >= int(g.def.Settings.HistoryBuffer) || g.bytes >= maxGroupBytes || g.full {
 			source = nil
 		}
 		select {
@@ -150,6 +153,7 @@ func (g *group) end() {
 		do := <-g.inbox
 		do()
 	}
+	g.purse.close()
 	at := g.safe()
 	if at <= g.checkpoint.stored || !g.leads() {
 		return
@@ -193,6 +197,18 @@ func (g *group) take(m *message) {
 	m.parked = -1
 	g.waiting = append(g.waiting, m)
 	g.bytes += len(m.event.Data)
+	g.full = !g.hold(m)
+}
+
+// hold takes memory for an event that came to the group, until it is settled; false
+// where there is none: then it is the last one for now.
+func (g *group) hold(m *message) bool {
+	size := int64(len(m.event.Data)+len(m.event.Meta.Custom)) + keptOverhead
+	if g.purse.take(size) != nil {
+		return false
+	}
+	m.held = size
+	return true
 }
 
 // base is what turns a place into the checkpoint that covers it: 1 for a
@@ -282,6 +298,8 @@ func (g *group) ack(c *consumer, ids []domain.EventID) {
 // settle counts an event as handled.
 func (g *group) settle(id domain.EventID, m *message) {
 	g.release(id, m)
+	g.purse.give(m.held)
+	g.full, m.held = false, 0
 	g.handled++
 	g.recent.add(g.server.clock())
 	if m.parked >= 0 {

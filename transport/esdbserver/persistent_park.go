@@ -147,6 +147,7 @@ func (p *parkState) more(g *group) {
 		p.next = next
 		for _, m := range page {
 			p.open = append(p.open, m.parked)
+			g.hold(m)
 		}
 		g.retry = append(g.retry, page...)
 	})

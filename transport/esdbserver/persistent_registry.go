@@ -95,6 +95,7 @@ func (r *groups) start(ctx context.Context, d definition) error {
 	g := &group{
 		server: r.server, def: d, inbox: make(chan func()), source: make(chan *message, max(min(int(d.Settings.ReadBatch), pageEvents), 1)),
 		gone: make(chan struct{}), room: make(chan struct{}, 1), flight: map[domain.EventID]*message{},
+		purse: &purse{of: r.server.memory, caller: "group " + d.key()},
 	}
 	if d.Filter != nil {
 		var err error

@@ -21,7 +21,7 @@ const (
 
 // follow starts reading the group's source, from behind what came of it.
 func (g *group) follow() {
-	ctx, cancel := context.WithCancel(g.ctx)
+	ctx, cancel := context.WithCancel(context.WithValue(g.ctx, purseKey{}, g.purse))
 	done := make(chan struct{})
 	g.following, g.follower, g.live = cancel, done, false
 	after := g.taken

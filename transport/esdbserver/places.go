@@ -64,9 +64,13 @@ func payerOf(ctx context.Context) string {
 	if !known {
 		return "@"
 	}
-	host, _, err := net.SplitHostPort(from.Addr.String())
+	return addressPayer(from.Addr.String())
+}
+
+func addressPayer(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return "@" + from.Addr.String()
+		return "@" + address
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() && !ip.Is4In6() {
 		if prefix, err := ip.WithZone("").Prefix(64); err == nil {

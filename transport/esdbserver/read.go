@@ -33,8 +33,8 @@ func (s *streamsService) Read(request *streams.ReadReq, stream streams.Streams_R
 	if err != nil {
 		return err
 	}
-	out := &sender{stream: stream, reading: r, server: s.server}
 	ctx := stream.Context()
+	out := &sender{stream: stream, reading: r, server: s.server, purse: purseOf(ctx)}
 	name := r.stream
 	if name == "" {
 		name = allStream
@@ -212,11 +212,11 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 		from = max(from, 1)
 	}
 	left, room := r.count, []domain.Envelope(nil)
-	return out.pages(ctx, func(ctx context.Context) (events []domain.Envelope, more bool, err error) {
+	return out.pages(ctx, func(ctx context.Context, limit int) (events []domain.Envelope, more bool, err error) {
 		if left == 0 || from < 1 || from > head {
 			return nil, false, nil
 		}
-		if room, from, err = s.pageOfAll(ctx, r, from, head, left, room[:0]); err != nil {
+		if room, from, err = s.pageOfAll(ctx, r, from, head, left, limit, room[:0]); err != nil {
 			return nil, false, err
 		}
 		left -= uint64(len(room))
@@ -226,7 +226,7 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 
 // pageOfAll is what a read of $all shows of the next part of the log, and where it
 // goes on. The part is bounded, so that the log reads nothing ahead for nobody.
-func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64, page []domain.Envelope) (_ []domain.Envelope, next domain.Position, err error) {
+func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64, limit int, page []domain.Envelope) (_ []domain.Envelope, next domain.Position, err error) {
 	direction, bounds := eventlog.Forward, eventlog.Filter{To: min(head, from+pageEvents-1)}
 	next = bounds.To + 1
 	if r.backward {
@@ -246,7 +246,7 @@ func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Po
 			page = append(page, e)
 			bytes += len(e.Data) + len(e.Meta.Custom)
 		}
-		if uint64(len(page)) == left || bytes >= pageBytes {
+		if uint64(len(page)) == left || bytes >= limit {
 			if r.backward {
 				return page, e.Position - 1, nil
 			}
@@ -301,7 +301,7 @@ func (s *Server) readStream(ctx context.Context, r *reading, out *sender) error 
 func (s *Server) readPages(ctx context.Context, r *reading, id domain.StreamID, state *streamState, from, first domain.Revision, out *sender) error {
 	now, direction := s.clock(), eventlog.Direction(r.backward)
 	left, room := r.count, []domain.Envelope(nil)
-	return out.pages(ctx, func(ctx context.Context) (page []domain.Envelope, more bool, err error) {
+	return out.pages(ctx, func(ctx context.Context, limit int) (page []domain.Envelope, more bool, err error) {
 		if left == 0 || from < 0 {
 			return nil, false, nil
 		}
@@ -321,7 +321,7 @@ func (s *Server) readPages(ctx context.Context, r *reading, id domain.StreamID, 
 				page = append(page, e)
 				bytes += len(e.Data) + len(e.Meta.Custom)
 			}
-			if uint64(len(page)) == left || len(page) == pageEvents || bytes >= pageBytes {
+			if uint64(len(page)) == left || len(page) == pageEvents || bytes >= limit {
 				more = true
 				break
 			}

@@ -15,6 +15,8 @@ type sender struct {
 	reading *reading
 	server  *Server
 	encoder encoder
+	purse   *purse
+	behind  int64                           // bytes of the purse, for what was sent last and may not have left
 	states  map[domain.StreamID]streamState // of streams that links led to
 }
 
@@ -24,7 +26,24 @@ func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
 	if err != nil {
 		return err
 	}
-	return o.stream.SendMsg(message)
+	return o.pass(message)
+}
+
+// pass sends a message. What it takes is given back when the next one is taken by the
+// transport, which is when this one has left, or all but little of it.
+func (o *sender) pass(message encoded) error {
+	more, err := o.purse.beyond(len(message), 0)
+	if err == nil {
+		err = o.stream.SendMsg(message)
+	}
+	o.passed(more)
+	return err
+}
+
+// passed notes what the last thing that was sent has taken.
+func (o *sender) passed(taken int64) {
+	o.purse.give(o.behind)
+	o.behind = taken
 }
 
 // encode gives the message that event sends.
@@ -51,27 +70,37 @@ func (o *sender) message(event, link *record) encoded {
 	return o.encoder.event(event, link, outer.position)
 }
 
-func (o *sender) send(event, link *record) error { return o.stream.SendMsg(o.message(event, link)) }
+func (o *sender) send(event, link *record) error { return o.pass(o.message(event, link)) }
 
 // page is a part of what a read shows, as it goes over the wire.
 type page struct {
 	messages []encoded
 	more     bool
+	taken    int64 // of the call's purse
 	err      error
 }
 
 // pages sends what next gives, until it says that there is no more. While one page is
 // sent the one after it is read and encoded, so that the client waits for neither.
-func (o *sender) pages(ctx context.Context, next func(context.Context) (events []domain.Envelope, more bool, err error)) error {
+func (o *sender) pages(ctx context.Context, next func(ctx context.Context, limit int) (events []domain.Envelope, more bool, err error)) error {
 	read := func(ctx context.Context) (p page) {
 		defer o.server.recovered("Streams.Read", &p.err)
 		var events []domain.Envelope
-		events, p.more, p.err = next(ctx)
+		var limit, size int
+		limit, p.taken = o.purse.page()
+		events, p.more, p.err = next(ctx, limit)
 		p.messages = make([]encoded, 0, len(events))
 		for i := 0; i < len(events) && p.err == nil; i++ {
 			var message encoded
 			message, p.err = o.encode(ctx, &events[i])
 			p.messages = append(p.messages, message)
+			size += len(message)
+		}
+		clear(events) // they are in messages now
+		if p.err == nil {
+			var more int64
+			more, p.err = o.purse.beyond(size, p.taken)
+			p.taken += more
 		}
 		return p
 	}
@@ -111,9 +140,15 @@ func (o *sender) page(p *page) error {
 	if p.err != nil {
 		return p.err
 	}
-	for _, message := range p.messages {
+	if len(p.messages) == 0 {
+		o.purse.give(p.taken)
+	}
+	for i, message := range p.messages {
 		if err := o.stream.SendMsg(message); err != nil {
 			return err
+		}
+		if i == 0 {
+			o.passed(p.taken)
 		}
 	}
 	return nil

@@ -40,6 +40,9 @@ type Config struct {
 	Logger    *slog.Logger     // nil: none
 	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
 	MaxCalls  int              // most calls that are open at once, half of them of one caller; 0: 20,000
+	// Memory is most bytes that the server holds for clients: calls that are open, events
+	// that wait to be read or handled, appends that are not complete. 0 is no bound.
+	Memory int64
 	// Members lists who belongs to the cluster of the log, for clients that look for its
 	// leader. nil: this node alone, which leads.
 	Members func(context.Context) ([]Member, error)
@@ -77,6 +80,7 @@ type Server struct {
 	methods  []*serverfeatures.SupportedMethod
 	accounts []account
 	places   *places
+	memory   *memory
 	id       uuid.UUID
 	started  time.Time
 
@@ -113,7 +117,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
-		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), places: newPlaces(config.MaxCalls),
+		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), places: newPlaces(config.MaxCalls), memory: newMemory(config.Memory),
 	}
 	s.toLeader.calls = config.Calls
 	s.running, s.stop = context.WithCancel(context.Background())

@@ -71,6 +71,7 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	if err := s.server.allowed(stream.Context(), a.stream, toWrite); err != nil {
 		return nil, err
 	}
+	held, taken := purseOf(stream.Context()), int64(0)
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -87,6 +88,11 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 		if err := a.add(event, fault, s.server.config.MaxAppend); err != nil {
 			return nil, err
 		}
+		more, err := held.beyond(a.dataBytes+a.metaBytes+len(a.events)*keptOverhead, taken)
+		if err != nil {
+			return nil, err
+		}
+		taken += more
 	}
 	result, err := s.server.append(stream.Context(), &a)
 	var wrong *wrongVersion
@@ -113,6 +119,9 @@ func (a *appending) add(event foreign.Event, fault error, most int) error {
 	a.events = append(a.events, event)
 	return fault
 }
+
+// keptOverhead is about what an event takes beside its data and metadata.
+const keptOverhead = 256
 
 // drainMessages bounds what is taken of a call that has failed already.
 const drainMessages = eventlog.MaxBatch

@@ -160,29 +160,45 @@ func (s *Server) followStream(ctx context.Context, name string, from domain.Revi
 func (s *Server) followHistory(ctx context.Context, id domain.StreamID, state *streamState, next domain.Revision, show func(*domain.Envelope) error) (domain.Revision, error) {
 	now := s.clock()
 	for next <= state.last {
-		page, bytes := make([]domain.Envelope, 0, pageEvents), 0
-		for e, err := range s.log.Read(ctx, id, next, eventlog.Forward) {
-			if err != nil {
-				return next, err
+		before := next
+		if err := s.pageOfStream(ctx, id, next, func(e *domain.Envelope) error {
+			next = e.Revision + 1
+			if foreign.IsTombstone(e) || state.hides(e, now) {
+				return nil
 			}
-			page = append(page, e)
-			bytes += len(e.Data) + len(e.Meta.Custom)
-			if len(page) == pageEvents || bytes >= pageBytes {
-				break
-			}
-		}
-		if len(page) == 0 {
-			return next, nil
-		}
-		for i := range page {
-			next = page[i].Revision + 1
-			if foreign.IsTombstone(&page[i]) || state.hides(&page[i], now) {
-				continue
-			}
-			if err := show(&page[i]); err != nil {
-				return next, err
-			}
+			return show(e)
+		}); err != nil || next == before {
+			return next, err
 		}
 	}
 	return next, nil
+}
+
+// pageOfStream reads the next page of a stream, and then shows it.
+func (s *Server) pageOfStream(ctx context.Context, id domain.StreamID, from domain.Revision, show func(*domain.Envelope) error) error {
+	purse := purseOf(ctx)
+	limit, taken := purse.page()
+	defer func() { purse.give(taken) }()
+	page, bytes := []domain.Envelope(nil), 0
+	for e, err := range s.log.Read(ctx, id, from, eventlog.Forward) {
+		if err != nil {
+			return err
+		}
+		page = append(page, e)
+		bytes += len(e.Data) + len(e.Meta.Custom)
+		if len(page) == pageEvents || bytes >= limit {
+			break
+		}
+	}
+	more, err := purse.beyond(bytes, taken)
+	if err != nil {
+		return err
+	}
+	taken += more
+	for i := range page {
+		if err := show(&page[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -41,7 +41,8 @@ are the same two. An id in the file is kept; used for two events, it is an error
 Files imported together stand in the order of time, whatever their names; of
 equal times, the file that began first comes first. Exports of one log follow one
 another by position. What is older than the end of the log is appended behind
-it, and counted as late.
+it, and counted as late. Text logs tell changes of state by what came before:
+import all files together, or the oldest first; else the report says what to do.
 
 The format is found by what is in a file. A file of no format, or in which fewer
 lines than the format wants say something, is an error. Formats:

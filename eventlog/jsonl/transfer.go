@@ -19,9 +19,9 @@ const (
 // ImportOptions of Import.
 type ImportOptions struct {
 	Progress func(Report) // told after every append
-	// Differs is told of an event whose id another event of its stream has, which
-	// says something else. What it returns ends the import; nil goes on without the
-	// event. Without Differs it is a conflict.
+	// Differs is told of an event, as it was handed over, whose id another event of
+	// its stream has, which says something else. What it returns ends the import; nil
+	// goes on without the event. Without Differs it is a conflict.
 	Differs func(found, e domain.Envelope) error
 }
 
@@ -86,6 +86,7 @@ type importer struct {
 	options ImportOptions
 	report  Report
 	batch   []eventlog.Write // one event each, so that what is there already is left out alone
+	events  []domain.Envelope
 	bytes   int
 
 	youngest time.Time // event that the log ended with before
@@ -104,6 +105,7 @@ func (in *importer) add(ctx context.Context, e domain.Envelope) error {
 		return domain.Errorf(domain.CodeOf(err), "import: %w", err)
 	}
 	in.batch = append(in.batch, eventlog.Write{Stream: e.Stream, Expected: domain.AnyRevision, Events: events})
+	in.events = append(in.events, e)
 	in.bytes += len(e.Data)
 	return nil
 }
@@ -112,13 +114,13 @@ func (in *importer) flush(ctx context.Context) error {
 	if len(in.batch) == 0 {
 		return nil
 	}
-	batch := in.batch
-	in.batch, in.bytes = in.batch[:0], 0
+	batch, events := in.batch, in.events
+	in.batch, in.events, in.bytes = in.batch[:0], in.events[:0], 0
 	var failure error
 	for i, written := range in.log.AppendMany(ctx, batch) {
 		switch {
 		case written.Err == nil && written.Receipt.Duplicate:
-			if err := in.repeated(ctx, batch[i]); err != nil && failure == nil {
+			if err := in.repeated(ctx, &events[i]); err != nil && failure == nil {
 				failure = err
 			}
 		case written.Err == nil:
@@ -138,22 +140,20 @@ func (in *importer) flush(ctx context.Context) error {
 
 // repeated counts an event that is there already. Its id alone does not make it
 // the same event: ids that were made up elsewhere may be used twice.
-func (in *importer) repeated(ctx context.Context, w eventlog.Write) error {
-	event := &w.Events[0]
-	found, there, err := in.log.Find(ctx, w.Stream, event.ID)
+func (in *importer) repeated(ctx context.Context, e *domain.Envelope) error {
+	found, there, err := in.log.Find(ctx, e.Stream, e.ID)
 	if err != nil {
 		return err
 	}
-	e := domain.Envelope{Stream: w.Stream, ID: event.ID, Type: event.Type, Version: event.Version, Time: event.Time, Meta: event.Meta, Data: event.Data}
-	if !there || SameFact(&found, &e) {
+	if !there || SameFact(&found, e) {
 		in.report.Duplicates++
 		return nil
 	}
 	in.report.Differing++
 	if in.options.Differs != nil {
-		return in.options.Differs(found, e)
+		return in.options.Differs(found, *e)
 	}
-	return Differs(found, e)
+	return Differs(found, *e)
 }
 
 // Differs is the conflict of an event whose id another event has.

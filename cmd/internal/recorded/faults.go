@@ -67,7 +67,7 @@ func feedsFaults(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 				return err
 			}
 		}
-		return nil
+		return known.end()
 	})}
 }
 
@@ -185,7 +185,8 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		node.faults++
 		return folded("the node had a fault already")
 	case kind == faultStart:
-		node.faults, node.level, node.sick = 1, unhealthy, line.at
+		node.faults, node.sick = 1, line.at
+		node.says(unhealthy, line.at)
 		said.event = nodes.Unhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
 		return r.emit(said)
 	case node.faults == 0:
@@ -194,7 +195,8 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		node.faults--
 		return folded("the node has another fault still")
 	}
-	node.faults, node.level = 0, online
+	node.faults = 0
+	node.says(online, line.at)
 	said.event = nodes.Recovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(line.at.Sub(node.sick), 0).Seconds())}
 	return r.emit(said)
 }

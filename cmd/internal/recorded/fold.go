@@ -29,18 +29,23 @@ const (
 	offline   level = "offline"
 )
 
-// folder is one observer: the log it wrote, and what it said last, to tell an
-// echo from news.
+// folder reads the log that one observer wrote.
 type folder struct {
 	*knowledge
+	*observer
 	r       *reading
 	file    int
 	node    domain.NodeID // who wrote the log
 	named   bool
-	row     string               // the pattern at work
-	said    map[string]time.Time // dead wiring and trainings, by name
+	row     string // the pattern at work
 	reports []election.LeaderReport
-	leads   string // whom this observer believes to lead: nobody, somebody, a name; empty: it never said
+}
+
+// observer is a node that writes logs, and what it said last, to tell an echo from
+// news. Logs that one node wrote, rotated say, are one observer's.
+type observer struct {
+	said  map[string]time.Time // dead wiring and trainings, by name
+	leads string               // whom it believes to lead: nobody, somebody, a name; empty: it never said
 }
 
 // Whom an observer believes to lead, where it gives no name.
@@ -51,13 +56,23 @@ const (
 
 func newFolder(r *reading, file int, shared *knowledge) *folder {
 	f := &folder{
-		knowledge: shared, r: r, file: file, node: domain.NodeID(r.options.Node), named: r.options.Node != "", said: map[string]time.Time{},
+		knowledge: shared, observer: &observer{said: map[string]time.Time{}}, r: r, file: file, node: domain.NodeID(r.options.Node), named: r.options.Node != "",
 	}
 	if f.node == "" {
 		f.node = domain.NodeID(nameOf(recording(r.files[file].Path)))
 	}
-	r.report.Files[file].Node = string(f.node)
+	f.isOf(f.node)
 	return f
+}
+
+// isOf says which node wrote the log.
+func (f *folder) isOf(node domain.NodeID) {
+	f.node, f.r.report.Files[f.file].Node = node, string(node)
+	if known := f.observers[node]; known != nil {
+		f.observer = known
+	} else {
+		f.observers[node] = f.observer
+	}
 }
 
 // take lets a line become facts.
@@ -118,12 +133,12 @@ func (f *folder) admin() domain.StreamID    { return admin.Stream(f.r.options.Cl
 func (f *folder) elo() domain.StreamID      { return domain.Stream("elo", f.r.options.Cluster) }
 
 func (f *folder) nodeNamed(_ stamped, g []string) error {
+	if !f.named && domain.CheckName(g[1]) == nil {
+		f.named = true
+		f.isOf(domain.NodeID(g[1]))
+	}
 	if f.leads == "" {
 		f.leads = nobody // a process that starts knows none
-	}
-	if !f.named && domain.CheckName(g[1]) == nil {
-		f.node, f.named = domain.NodeID(g[1]), true
-		f.r.report.Files[f.file].Node = g[1]
 	}
 	return nil
 }
@@ -160,10 +175,10 @@ func (f *folder) daemonStarted(at stamped, g []string) error {
 	if err != nil {
 		return err
 	}
-	if daemon.runs {
+	if daemon.level {
 		return f.known(at, "the daemon was running")
 	}
-	daemon.runs = true
+	daemon.says(true, at.at)
 	return f.say(at, nodes.DaemonStream(f.node, name), nodes.DaemonStatusChanged{DaemonName: name, NodeID: f.node, NewStatus: nodes.DaemonRunning})
 }
 

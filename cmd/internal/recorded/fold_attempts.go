@@ -2,52 +2,95 @@ package recorded
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/training"
 	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/eventlog"
 )
 
-// holding names the items of a type and a game that a node claimed and did not end,
-// the oldest first. A log says of a training which game it was of, not which item.
+// holding names the trainings of a game that a node claimed and did not end. A log
+// says of a training which game it was of, not which item.
 type holding struct {
-	node     domain.NodeID
-	taskType string
-	config   string
+	node   domain.NodeID
+	config string
 }
 
-// maxHolding bounds the items of one type and game that a node is taken to hold.
+// maxHolding bounds the trainings of one game that a node is taken to hold.
 const maxHolding = 1000
 
 // trainingType is what the original calls the items that train.
 const trainingType = "training"
 
-// held notes that a node claimed an item.
-func (k *knowledge) held(node domain.NodeID, taskType, id string) {
+// held notes that a node claimed a training.
+func (k *knowledge) held(node domain.NodeID, id string, at time.Time) error {
+	if err := k.claimsBefore(at); err != nil {
+		return err
+	}
+	k.hold(node, id)
+	return nil
+}
+
+func (k *knowledge) hold(node domain.NodeID, id string) {
 	config := configInID.FindStringSubmatch(id)
 	if config == nil {
 		return
 	}
-	of := holding{node, taskType, config[1]}
+	of := holding{node, config[1]}
 	if ids := k.holds[of]; len(ids) < maxHolding && !slices.Contains(ids, id) {
 		k.holds[of] = append(ids, id)
 	}
 }
 
-// ends finds the item whose attempt ended on a node, if it claimed one: the oldest
-// that it still holds.
-func (k *knowledge) ends(node domain.NodeID, taskType, config string) (id string, task *taskLevel) {
-	of := holding{node, taskType, config}
+// claim is that of a node for an item, as the log has it.
+type claim struct {
+	node domain.NodeID
+	id   string
+}
+
+// claimsBefore takes over the trainings that the log says were claimed before a time.
+func (k *knowledge) claimsBefore(at time.Time) error {
+	if k.claimed == nil {
+		k.claimed = &history[claim]{}
+		if k.r.log != nil {
+			claims := k.r.log.ReadAll(k.r.ctx, 1, eventlog.Forward, eventlog.Filter{Types: []string{work.Claimed{}.EventType()}})
+			if err := k.claimed.add(k.r, "claims", claims, func(e domain.Envelope) (claim, bool) {
+				claimed, is := e.Event.(work.Claimed)
+				return claim{claimed.NodeID, string(claimed.TaskID)}, is && configInID.MatchString(string(claimed.TaskID))
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, claim := range k.claimed.before(at) {
+		task, err := k.taskOf(claim.id, at)
+		if err != nil {
+			return err
+		}
+		if task.kind == trainingType {
+			k.hold(claim.node, claim.id)
+		}
+	}
+	return nil
+}
+
+// ends finds the training whose attempt ended on a node, if it claimed one: the
+// oldest that it still holds.
+func (k *knowledge) ends(node domain.NodeID, config string, at time.Time) (id string, task *taskLevel, err error) {
+	if err := k.claimsBefore(at); err != nil {
+		return "", nil, err
+	}
+	of := holding{node, config}
 	for len(k.holds[of]) > 0 {
 		id = k.holds[of][0]
 		k.holds[of] = k.holds[of][1:]
-		if task = k.tasks[id]; task != nil && task.held && !task.gone {
-			task.held = false
-			return id, task
+		if task, err = k.taskOf(id, at); err != nil || task.held && !task.gone {
+			return id, task, err
 		}
 	}
 	delete(k.holds, of)
-	return "", nil
+	return "", nil, nil
 }
 
 // trainingCompleted is said by two subscribers; a training without a game or a
@@ -66,8 +109,12 @@ func (f *folder) trainingCompleted(at stamped, g []string) error {
 	completed := training.Completed{
 		ConfigKey: key, TaskID: domain.TaskID("recorded-" + domain.DeriveID(at.cause, 0).String()), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
 	}
-	if id, task := f.ends(f.node, trainingType, string(key)); task != nil {
-		task.gone, completed.TaskID, completed.NodeID = true, domain.TaskID(id), f.node
+	id, task, err := f.ends(f.node, string(key), at.at)
+	if err != nil {
+		return err
+	}
+	if task != nil {
+		task.held, task.gone, completed.TaskID, completed.NodeID = false, true, domain.TaskID(id), f.node
 		if err := f.say(at, completed.TaskID.Stream(), work.Completed{TaskID: completed.TaskID, Lease: task.claims, NodeID: f.node}); err != nil {
 			return err
 		}
@@ -85,8 +132,12 @@ func (f *folder) trainingFailed(at stamped, g []string) error {
 		return f.unusable(at, "names no game: "+g[1])
 	}
 	failed := training.Failed{ConfigKey: key, Error: first(clip(g[3], 400), "failed"), NodeID: f.node}
-	if id, task := f.ends(f.node, trainingType, string(key)); task != nil {
-		failed.TaskID = domain.TaskID(id)
+	id, task, err := f.ends(f.node, string(key), at.at)
+	if err != nil {
+		return err
+	}
+	if task != nil {
+		task.held, failed.TaskID = false, domain.TaskID(id)
 		if err := f.say(at, failed.TaskID.Stream(), work.Failed{
 			TaskID: failed.TaskID, Lease: task.claims, NodeID: f.node, Error: failed.Error, Retryable: true, Attempts: int(task.claims),
 		}); err != nil {

@@ -9,7 +9,51 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// breakerLevel is what is known of one breaker of a node.
+// nodeBreakers are those of a node, by what is kept apart on it.
+type nodeBreakers struct {
+	targets map[string]*breakerLevel
+	log     *history[breakerEdge]
+}
+
+// breakerEdge is a breaker that opened or closed, as the log has it.
+type breakerEdge struct {
+	target   string
+	opened   bool
+	recovery time.Duration
+}
+
+// breakersOf are the breakers that are known to be open on a node at a time.
+func (k *knowledge) breakersOf(node domain.NodeID, at time.Time) (map[string]*breakerLevel, error) {
+	known := k.breakers[node]
+	if known == nil {
+		log, err := historyOf(k.r, node.Stream(), func(e domain.Envelope) (breakerEdge, bool) {
+			switch event := e.Event.(type) {
+			case nodes.BreakerOpened:
+				return breakerEdge{event.Target, true, event.RecoverySeconds.Duration()}, true
+			case nodes.BreakerClosed:
+				return breakerEdge{target: event.Target}, true
+			}
+			return breakerEdge{}, false
+		})
+		if err != nil {
+			return nil, err
+		}
+		known = &nodeBreakers{targets: map[string]*breakerLevel{}, log: log}
+		k.breakers[node] = known
+	}
+	for when, edge := range known.log.before(at) {
+		breaker := known.targets[edge.target]
+		switch {
+		case edge.opened && (breaker == nil || when.After(breaker.last)):
+			known.targets[edge.target] = &breakerLevel{last: when, recovery: edge.recovery}
+		case !edge.opened && breaker != nil && !breaker.last.After(when):
+			delete(known.targets, edge.target)
+		}
+	}
+	return known.targets, nil
+}
+
+// breakerLevel is what is known of one breaker that opened.
 type breakerLevel struct {
 	last     time.Time // when it was last reported open
 	recovery time.Duration
@@ -35,11 +79,15 @@ func (f *folder) opened(at stamped, node domain.NodeID, target, text string, fai
 	if found := breakerRecovery.FindStringSubmatch(text); found != nil && recovery == 0 {
 		recovery, _ = seconds(found[1]) // out of range is unknown
 	}
-	key := string(node) + "\x00" + target
-	breaker := f.breakers[key]
+	target = clip(target, 200)
+	breakers, err := f.breakersOf(node, at.at)
+	if err != nil {
+		return err
+	}
+	breaker := breakers[target]
 	if breaker == nil {
 		breaker = &breakerLevel{}
-		f.breakers[key] = breaker
+		breakers[target] = breaker
 	}
 	before := breaker.last
 	open := !before.IsZero() && at.at.Sub(before).Abs() <= max(breaker.recovery, breakerSilence)
@@ -48,7 +96,7 @@ func (f *folder) opened(at stamped, node domain.NodeID, target, text string, fai
 	if open && !again {
 		return f.known(at, "the breaker was open")
 	}
-	return f.say(at, node.Stream(), nodes.BreakerOpened{NodeID: node, Failures: failures, Target: clip(target, 200), RecoverySeconds: recovery})
+	return f.say(at, node.Stream(), nodes.BreakerOpened{NodeID: node, Failures: failures, Target: target, RecoverySeconds: recovery})
 }
 
 // halfOpen tells that a try failed since the breaker opened, or which try it was.
@@ -56,12 +104,16 @@ var halfOpen = regexp.MustCompile(`half-open|attempt #\d`)
 
 // closed says that a breaker closed, if it was open.
 func (f *folder) closed(at stamped, node domain.NodeID, target, reason string) error {
-	key := string(node) + "\x00" + target
-	if f.breakers[key] == nil {
+	target = clip(target, 200)
+	breakers, err := f.breakersOf(node, at.at)
+	if err != nil {
+		return err
+	}
+	if breakers[target] == nil {
 		return f.known(at, "the breaker was not open")
 	}
-	delete(f.breakers, key)
-	return f.say(at, node.Stream(), nodes.BreakerClosed{NodeID: node, Target: clip(target, 200), Reason: reason})
+	delete(breakers, target)
+	return f.say(at, node.Stream(), nodes.BreakerClosed{NodeID: node, Target: target, Reason: reason})
 }
 
 // circuitOpen is the breaker of a node, or of whatever the original kept apart by
@@ -77,7 +129,11 @@ func (f *folder) circuitOpen(at stamped, g []string) error {
 // log; one that names none is that of the logger.
 func (f *folder) partOpen(at stamped, g []string) error {
 	text := first(g[2], g[3])
-	if f.nodes[g[1]] != nil && domain.CheckName(g[1]) == nil {
+	is, err := f.isNode(g[1], at.at)
+	switch {
+	case err != nil:
+		return err
+	case is:
 		return f.opened(at, domain.NodeID(g[1]), "", text, 0, 0)
 	}
 	return f.opened(at, f.node, first(g[1], at.logger, "unnamed"), text, 0, 0)
@@ -98,10 +154,28 @@ func (f *folder) partClosed(at stamped, g []string) error {
 	if target == "" {
 		target = classOf(g[1])
 	}
-	if f.nodes[target] != nil {
+	is, err := f.isNode(target, at.at)
+	switch {
+	case err != nil:
+		return err
+	case is:
 		return f.closed(at, domain.NodeID(target), "", "recorded")
 	}
 	return f.closed(at, f.node, target, "recorded")
+}
+
+// isNode tells whether a node of that name is known at a time, if only by its open
+// breaker.
+func (k *knowledge) isNode(name string, at time.Time) (bool, error) {
+	if domain.CheckName(name) != nil {
+		return false, nil
+	}
+	node, err := k.nodeOf(name, at)
+	if err != nil || node.level != unknown {
+		return err == nil, err
+	}
+	breakers, err := k.breakersOf(domain.NodeID(name), at)
+	return breakers[""] != nil, err
 }
 
 // classOf names a class of daemons.

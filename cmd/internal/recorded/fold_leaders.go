@@ -33,7 +33,7 @@ func (f *folder) voter(at stamped, g []string, up bool) error {
 	if seen && was == up {
 		return f.known(at, "the voter was in that state")
 	}
-	f.voters[g[1]] = up
+	f.voterNamed(g[1]).says(up, at.at)
 	if up {
 		return f.say(at, f.election(), election.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 	}

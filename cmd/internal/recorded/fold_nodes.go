@@ -12,7 +12,7 @@ import (
 // nodeSays is an edge of a node, to a new level.
 func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event) error {
 	node := f.nodes[name]
-	node.level = to
+	node.says(to, at.at)
 	if to == online {
 		node.since = at.at
 	}

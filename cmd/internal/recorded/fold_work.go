@@ -46,7 +46,7 @@ func (f *folder) workAdded(at stamped, g []string) error {
 	if task.known {
 		return f.known(at, "the item was added before")
 	}
-	task.known = true
+	task.known, task.kind = true, g[2]
 	return f.spawn(at, g[1], g[2], priority, work.OriginRecorded+" by a log that shows only the claims of its own node")
 }
 
@@ -93,8 +93,12 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 		return f.known(at, "the item was gone from the queue")
 	}
 	task.claims++
-	task.held = true
-	f.held(f.node, taskType, id)
+	task.held, task.kind = true, taskType
+	if taskType == trainingType {
+		if err := f.held(f.node, id, at.at); err != nil {
+			return err
+		}
+	}
 	return f.say(at, domain.TaskID(id).Stream(), work.Claimed{
 		TaskID: domain.TaskID(id), Lease: task.claims, NodeID: f.node, Attempt: int(task.claims),
 		Deadline: at.at.Add(recordedWork.TimeoutSeconds.Duration()),
@@ -136,7 +140,7 @@ func (f *folder) workStale(at stamped, g []string) error {
 	if task.gone {
 		return f.known(at, "the item was gone from the queue")
 	}
-	task.gone = true
+	task.held, task.gone = false, true
 	return f.say(at, domain.TaskID(g[1]).Stream(), work.Dropped{
 		TaskID: domain.TaskID(g[1]), AgeSeconds: domain.Seconds(hours * 3600), Reason: "stale",
 	})

@@ -37,7 +37,35 @@ func drawLines(t *rapid.T) master {
 	return m
 }
 
-func drawText(t *rapid.T) master {
+// edges are lines of which each is one event at most.
+var edges = []string{
+	"[job_manager] HOST_ONLINE: %s", "HOST_OFFLINE: %s, cancelling jobs", "Peer %s is dead (no heartbeat for 90s)",
+	"Recovered retired peer via probe: %s", "Retiring peer %s (offline for 30s)", "P2P_NODE_DEAD: %s, reason=retired",
+	"Node %s unhealthy (2 consecutive failures): layer=ssh", "STATE CHANGE: Member %s transitioned from ALIVE to SUSPECT (inc=2)",
+	"[VoterHealth] Voter %s came ONLINE (3/5 alive, quorum=3)", "[VoterHealth] Voter %s went OFFLINE (2/5 alive, quorum=3)",
+	"Added work %s: selfplay (priority: 50)", "[WorkerPull] Claimed work %s: selfplay (source: leader)", "Skipping selfplay work %s: selfplay_enabled=false",
+	"[WorkerPull] Claimed work hex8_2p_%s: training (source: leader)", "Training failed: hex8_2p/v2: returncode=-9", "[P2P] Training completed: hex8_2p (loss=0.1, model=%s)",
+	"Removing stale PENDING item: %s (age: 1.5h)", "DAEMON_STARTED: %s", "Backpressure activated: disk (high)", "Backpressure released: source=disk",
+	"Circuit breaker closed for %s", "[EvaluationQueue] Queued request: %s (hex8_2p)", "Claimed from persistent queue: %s (hex8_2p)", "Permanently failed: %s - Stuck",
+	"[DLQ] No handlers registered for %s", "Adopting higher cluster epoch: 44 (was 41)", "[EloProgress] Recorded hex8_2p: %s @ 1502.0 Elo", "nothing that %s would know",
+}
+
+// logged are lines of which the log keeps all that later lines depend on.
+var logged = append(slices.Clip(edges), "Reconnected to dead peer %s (was dead for 30s)")
+
+// remembered are lines of which it does not: that a breaker is reported open once
+// more, say, or whom a node believes to lead.
+var remembered = append(slices.Clip(edges),
+	"Circuit breaker OPEN for %s: 5 failures, recovery in 90s", "Circuit OPEN for %s (3 failures), retry in 45s", "Circuit OPEN for %s (half-open test failed)",
+	"[WorkerPull] Claimed work %s: selfplay (source: autonomous)", "[WorkerPull] Partition DETECTED - no leader for 3 cycles",
+	"Unknown event type: '%s'", "VOTER QUORUM LOST: 1/5 voters online (need 3 for quorum)",
+	"[LeaderSet] follower->follower, leader_id=None->%s, reason=gossip",
+)
+
+func drawLogged(t *rapid.T) master     { return drawText(t, logged) }
+func drawRemembered(t *rapid.T) master { return drawText(t, remembered) }
+
+func drawText(t *rapid.T, texts []string) master {
 	m := master{lines: []string{"2026-02-01 08:00:00,000 - orchestrator - INFO - Initializing P2P orchestrator: node_id=box-1"}, cuts: []int{0}}
 	at := time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC)
 	for n := range rapid.IntRange(1, 30).Draw(t, "lines") {
@@ -45,12 +73,7 @@ func drawText(t *rapid.T) master {
 			at = at.Add(time.Duration(step) * time.Second)
 			m.cuts = append(m.cuts, n+1)
 		}
-		text := rapid.SampledFrom([]string{
-			"[job_manager] HOST_ONLINE: %s", "HOST_OFFLINE: %s, cancelling jobs", "Peer %s is dead (no heartbeat for 90s)",
-			"Recovered retired peer via probe: %s", "[VoterHealth] Voter %s came ONLINE (3/5 alive, quorum=3)", "[VoterHealth] Voter %s went OFFLINE (2/5 alive, quorum=3)",
-			"Added work %s: selfplay (priority: 50)", "[WorkerPull] Claimed work %s: selfplay (source: leader)", "Skipping selfplay work %s: selfplay_enabled=false",
-			"DAEMON_STARTED: %s", "Backpressure activated: disk (high)", "Backpressure released: source=disk", "nothing that %s would know",
-		}).Draw(t, "text")
+		text := rapid.SampledFrom(texts).Draw(t, "text")
 		if strings.Contains(text, "%s") {
 			text = fmt.Sprintf(text, rapid.SampledFrom([]string{"a", "b"}).Draw(t, "name"))
 		}
@@ -109,11 +132,39 @@ func sameEvents(t *rapid.T, what string, want, found []string) {
 	}
 }
 
+// settle imports files again until that adds nothing more, as the report advises
+// where lines of them were imported before earlier ones. All that the whole says is
+// there then, but for which item a training was that ended: the oldest that was held.
+func (m master) settle(t *rapid.T, log eventlog.Log, known *domain.Catalog, want, files []string) {
+	for before := -1; before != len(events(t, log)); {
+		before = len(events(t, log))
+		for _, path := range files {
+			m.into(t, log, known, path)
+		}
+	}
+	missing := map[string]string{}
+	for _, event := range want {
+		if !strings.Contains(event, " TASK_FAILED ") && !strings.Contains(event, " TASK_COMPLETED ") {
+			missing[identity(event)] = event
+		}
+	}
+	for _, event := range events(t, log) {
+		delete(missing, identity(event))
+	}
+	if len(missing) > 0 {
+		t.Fatalf("want all that the whole says, found nothing of %v in\n%s", missing, strings.Join(events(t, log), "\n"))
+	}
+}
+
+// identity is what makes two events of logs one, as events has them. The time of an
+// item that several lines know of is that of the line that was imported first.
+func identity(event string) string { return strings.Join(strings.Fields(event)[:3], " ") }
+
 // Whatever files hold a recording, and in whichever order they are named or
 // imported, the log is that of the whole.
 func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 	known := catalog(t)
-	for name, draw := range map[string]func(*rapid.T) master{"lines": drawLines, "text": drawText} {
+	for name, draw := range map[string]func(*rapid.T) master{"lines": drawLines, "logged": drawLogged, "remembered": drawRemembered} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				dir, err := os.MkdirTemp("", "rift-identity-") //nolint:usetesting // one for each drawn recording
@@ -144,18 +195,24 @@ func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 				for _, path := range paths {
 					m.into(t, after, known, path)
 				}
-				sameEvents(t, "stretches one after the other", want, events(t, after))
+				if name != "remembered" {
+					sameEvents(t, "stretches one after the other", want, events(t, after))
+				}
 
 				mixed := rapid.Permutation(paths).Draw(t, "order")
 				together := eventlog.NewMemory()
 				m.into(t, together, known, mixed...)
 				sameEvents(t, "stretches together", want, events(t, together))
-				if name == "text" {
-					return // edges follow from what was seen before
+				if name == "logged" {
+					return // a line of two events may be half there
 				}
 				late := eventlog.NewMemory()
 				for _, path := range mixed {
 					m.into(t, late, known, path)
+				}
+				if name != "lines" {
+					m.settle(t, late, known, want, mixed)
+					return
 				}
 				found := events(t, late)
 				slices.Sort(found)
@@ -163,5 +220,38 @@ func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 				sameEvents(t, "stretches in any order", want, found)
 			})
 		})
+	}
+}
+
+// What a log cannot take back is counted, and the report says how to add what is
+// news only beside the older lines.
+func TestYoungerLinesThatWereImportedFirstAreNamed(t *testing.T) {
+	const older = "2026-02-01 08:00:00,000 - o - INFO - [job_manager] HOST_ONLINE: box-1\n" +
+		"2026-02-01 08:00:01,000 - o - INFO - [VoterHealth] Voter v came ONLINE (3/5 alive, quorum=3)\n" +
+		"2026-02-01 08:05:00,000 - o - INFO - Peer box-2 is dead (no heartbeat for 90s)\n"
+	const younger = "2026-02-01 09:00:00,000 - o - INFO - [job_manager] HOST_ONLINE: box-1\n" +
+		"2026-02-01 09:00:01,000 - o - INFO - [VoterHealth] Voter v came ONLINE (3/5 alive, quorum=3)\n" +
+		"2026-02-01 09:01:00,000 - o - INFO - Circuit breaker closed for box-3\n" +
+		"2026-02-01 09:05:00,000 - o - INFO - [job_manager] HOST_ONLINE: box-2\n"
+	log := eventlog.NewMemory()
+	first, second := fileWith(t, "younger.log", younger), fileWith(t, "older.log", older+"2026-02-01 08:50:00,000 - o - INFO - Circuit breaker OPEN for box-3: 5 failures\n")
+	for _, test := range []struct {
+		path              string
+		appended, repeats int64
+		advised           bool
+	}{
+		{first, 3, 0, false},
+		{second, 4, 2, true},
+		{first, 1, 0, false}, // the breaker that was open
+		{first, 0, 0, false},
+	} {
+		report, err := Import(t.Context(), log, catalog(t), "ringrift", []string{test.path}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		advised := slices.ContainsFunc(report.Notes, func(note string) bool { return strings.Contains(note, "importing those files again adds that") })
+		if report.Appended != test.appended || report.Repeats != test.repeats || advised != test.advised {
+			t.Errorf("%s: want %+v, found %d appended, %d repeated, %q", test.path, test, report.Appended, report.Repeats, report.Notes)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, form
 	done, err := jsonl.Import(ctx, log, reading.events(ctx), jsonl.ImportOptions{
 		Progress: func(r jsonl.Report) { reading.progress.Events = r.Appended + r.Duplicates },
 		Differs: func(found, e domain.Envelope) error {
-			if options.Mapping != nil { // what it remembers depends on what was imported with it
+			if e.Event != nil { // made of a line, by what was known of those before it
 				reading.fold("", "the log has the line's event with other values, from an import of other lines with it", "")
 				return nil
 			}

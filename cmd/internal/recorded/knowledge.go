@@ -20,32 +20,50 @@ import (
 // time on: a recording that follows one imported before, or overlaps it, comes to
 // the edges that both together come to.
 type knowledge struct {
-	r        *reading
-	nodes    map[string]*nodeLevel
-	voters   map[string]bool
-	voted    *history[voterLevel]
-	tasks    map[string]*taskLevel
-	daemons  map[string]*daemonLevel
-	breakers map[string]*breakerLevel // by node and what is kept apart on it
-	holds    map[holding][]string     // items that are held, the oldest claim first
-	pressure map[string]string        // source → level, of the sources that press
-	pressed  time.Time                // when a source last changed
-	pressing *history[bool]
-	read     seen // lines
+	r         *reading
+	observers map[domain.NodeID]*observer
+	nodes     map[string]*nodeLevel
+	voters    map[string]*standing[bool] // up or down
+	voted     *history[voterLevel]
+	tasks     map[string]*taskLevel
+	daemons   map[string]*daemonLevel
+	breakers  map[domain.NodeID]*nodeBreakers
+	holds     map[holding][]string // trainings that are held, the oldest claim first
+	claimed   *history[claim]
+	pressure  map[string]string // source → level, of the sources that press
+	pressed   time.Time         // when a source last changed
+	pressing  *history[bool]
+	read      seen // lines
+}
+
+// standing is a level as it is known: from a line of this import or from the log.
+type standing[T comparable] struct {
+	level T
+	said  time.Time // by a line of this import; zero: the log said it last
+}
+
+// says takes over what a line says.
+func (s *standing[T]) says(level T, at time.Time) { s.level, s.said = level, at }
+
+// heard takes over what the log says, and tells whether that repeats what a line of
+// this import says of an earlier time: the log then has an event that was no news.
+func (s *standing[T]) heard(level T, at time.Time) (repeats bool) {
+	if at.Equal(s.said) { // the event of the line itself, imported before
+		s.level = level
+		return false
+	}
+	repeats = !s.said.IsZero() && s.level == level
+	s.level, s.said = level, time.Time{}
+	return repeats
 }
 
 type nodeLevel struct {
-	level   level
+	standing[level]
 	since   time.Time // when it was last known to come online
 	retired time.Time
 	sick    time.Time // when it was last known to become unhealthy
 	faults  int       // that are open, where faults are recorded one by one
-	log     *history[nodeEdge]
-}
-
-type nodeEdge struct {
-	level level
-	at    time.Time
+	log     *history[level]
 }
 
 type voterLevel struct {
@@ -55,6 +73,7 @@ type voterLevel struct {
 
 type taskLevel struct {
 	known  bool
+	kind   string // the type of item, as far as a line or the log says it
 	claims uint64
 	held   bool
 	gone   bool
@@ -62,14 +81,14 @@ type taskLevel struct {
 }
 
 type daemonLevel struct {
-	runs bool
-	log  *history[bool]
+	standing[bool] // whether it runs
+	log            *history[bool]
 }
 
 func newKnowledge(r *reading) *knowledge {
 	return &knowledge{
-		r: r, nodes: map[string]*nodeLevel{}, voters: map[string]bool{}, tasks: map[string]*taskLevel{},
-		daemons: map[string]*daemonLevel{}, pressure: map[string]string{}, breakers: map[string]*breakerLevel{}, holds: map[holding][]string{},
+		r: r, observers: map[domain.NodeID]*observer{}, nodes: map[string]*nodeLevel{}, voters: map[string]*standing[bool]{}, tasks: map[string]*taskLevel{},
+		daemons: map[string]*daemonLevel{}, pressure: map[string]string{}, breakers: map[domain.NodeID]*nodeBreakers{}, holds: map[holding][]string{},
 	}
 }
 
@@ -93,9 +112,14 @@ func historyOf[T any](r *reading, stream domain.StreamID, what func(domain.Envel
 	if _, err := domain.ParseStreamID(string(stream)); err != nil {
 		return h, nil //nolint:nilerr // it is refused where it is said
 	}
-	for e, err := range r.log.Read(r.ctx, stream, 0, eventlog.Forward) {
+	return h, h.add(r, string(stream), r.log.Read(r.ctx, stream, 0, eventlog.Forward), what)
+}
+
+// add reads events of the log; what says what an event tells, if anything.
+func (h *history[T]) add(r *reading, of string, events iter.Seq2[domain.Envelope, error], what func(domain.Envelope) (T, bool)) error {
+	for e, err := range events {
 		if err != nil {
-			return h, domain.Errorf(domain.CodeOf(err), "what the log says of %s: %w", stream, err)
+			return domain.Errorf(domain.CodeOf(err), "what the log says of %s: %w", of, err)
 		}
 		if r.catalog.Fill(&e) != nil {
 			continue // of another build: nobody can say what it tells
@@ -105,36 +129,58 @@ func historyOf[T any](r *reading, stream domain.StreamID, what func(domain.Envel
 		}
 	}
 	slices.SortStableFunc(h.left, func(a, b told[T]) int { return a.at.Compare(b.at) })
-	return h, nil
+	return nil
 }
 
 // before yields what the log says up to a time and did not tell yet.
-func (h *history[T]) before(at time.Time) iter.Seq[T] {
-	return func(yield func(T) bool) {
+func (h *history[T]) before(at time.Time) iter.Seq2[time.Time, T] {
+	return func(yield func(time.Time, T) bool) {
 		for len(h.left) > 0 && h.left[0].at.Before(at) {
-			said := h.left[0].what
+			said := h.left[0]
 			h.left = h.left[1:]
-			if !yield(said) {
+			if !yield(said.at, said.what) {
 				return
 			}
 		}
 	}
 }
 
+// repeats counts an event of the log that repeats what lines say of an earlier time.
+func (k *knowledge) repeats(is bool) {
+	if is {
+		k.r.report.Repeats++
+	}
+}
+
+// end takes over all that the log says of a time behind the last line.
+func (k *knowledge) end() error {
+	never := time.Unix(1<<40, 0)
+	for name := range k.nodes {
+		if _, err := k.nodeOf(name, never); err != nil {
+			return err
+		}
+	}
+	for _, daemon := range k.daemons {
+		k.daemonAt(daemon, never)
+	}
+	k.votersAt(never)
+	return nil
+}
+
 // nodeOf is what is known of a node at a time.
 func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 	node := k.nodes[name]
 	if node == nil {
-		log, err := historyOf(k.r, domain.NodeID(name).Stream(), func(e domain.Envelope) (nodeEdge, bool) {
+		log, err := historyOf(k.r, domain.NodeID(name).Stream(), func(e domain.Envelope) (level, bool) {
 			switch e.Event.(type) {
 			case nodes.HostOnline, nodes.Recovered:
-				return nodeEdge{online, e.Time}, true
+				return online, true
 			case nodes.Unhealthy:
-				return nodeEdge{unhealthy, e.Time}, true
+				return unhealthy, true
 			case nodes.HostOffline:
-				return nodeEdge{offline, e.Time}, true
+				return offline, true
 			}
-			return nodeEdge{}, false
+			return unknown, false
 		})
 		if err != nil {
 			return nil, err
@@ -142,13 +188,14 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 		node = &nodeLevel{log: log}
 		k.nodes[name] = node
 	}
-	for edge := range node.log.before(at) {
-		switch node.level = edge.level; edge.level {
-		case online:
-			node.since = edge.at
-		case unhealthy:
-			node.sick = edge.at
-		case unknown, offline:
+	for when, level := range node.log.before(at) {
+		edge := level != node.level
+		k.repeats(node.heard(level, when))
+		switch {
+		case edge && level == online:
+			node.since = when
+		case edge && level == unhealthy:
+			node.sick = when
 		}
 	}
 	return node, nil
@@ -158,14 +205,20 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
 	task := k.tasks[id]
 	if task == nil {
-		log, err := historyOf(k.r, domain.TaskID(id).Stream(), func(e domain.Envelope) (domain.Event, bool) { return e.Event, true })
+		task = &taskLevel{}
+		log, err := historyOf(k.r, domain.TaskID(id).Stream(), func(e domain.Envelope) (domain.Event, bool) {
+			if spawned, is := e.Event.(work.Spawned); is {
+				task.kind = spawned.TaskType // it never changes
+			}
+			return e.Event, true
+		})
 		if err != nil {
 			return nil, err
 		}
-		task = &taskLevel{log: log}
+		task.log = log
 		k.tasks[id] = task
 	}
-	for event := range task.log.before(at) {
+	for _, event := range task.log.before(at) {
 		task.known = true
 		switch event := event.(type) {
 		case work.Claimed:
@@ -195,11 +248,28 @@ func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (
 			return false, false, err
 		}
 	}
-	for voter := range k.voted.before(at) {
-		k.voters[voter.name] = voter.up
+	k.votersAt(at)
+	voter := k.voters[name]
+	return voter != nil && voter.level, voter != nil, nil
+}
+
+// votersAt takes over what the log says of voters up to a time.
+func (k *knowledge) votersAt(at time.Time) {
+	if k.voted == nil {
+		return
 	}
-	up, known = k.voters[name]
-	return up, known, nil
+	for when, voter := range k.voted.before(at) {
+		k.repeats(k.voterNamed(voter.name).heard(voter.up, when))
+	}
+}
+
+func (k *knowledge) voterNamed(name string) *standing[bool] {
+	voter := k.voters[name]
+	if voter == nil {
+		voter = &standing[bool]{}
+		k.voters[name] = voter
+	}
+	return voter
 }
 
 // daemonOf is what is known of a daemon of a node at a time.
@@ -217,10 +287,14 @@ func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*da
 		daemon = &daemonLevel{log: log}
 		k.daemons[key] = daemon
 	}
-	for runs := range daemon.log.before(at) {
-		daemon.runs = runs
-	}
+	k.daemonAt(daemon, at)
 	return daemon, nil
+}
+
+func (k *knowledge) daemonAt(daemon *daemonLevel, at time.Time) {
+	for when, runs := range daemon.log.before(at) {
+		k.repeats(daemon.heard(runs, when))
+	}
 }
 
 // fromLog stands for the source of a pressure that only the log speaks of.
@@ -242,7 +316,7 @@ func (k *knowledge) pressureAt(stream domain.StreamID, at time.Time) (err error)
 			return err
 		}
 	}
-	for on := range k.pressing.before(at) {
+	for _, on := range k.pressing.before(at) {
 		switch {
 		case !on:
 			clear(k.pressure)

@@ -29,7 +29,8 @@ type Report struct {
 	Mapped     int64           `json:"mapped"`  // events made
 	Appended   int64           `json:"appended"`
 	Duplicates int64           `json:"duplicates"`
-	Late       int64           `json:"late"` // appended, though older than what the log ended with
+	Late       int64           `json:"late"`              // appended, though older than what the log ended with
+	Repeats    int64           `json:"repeats,omitempty"` // events of the log that these recordings show to have been no news
 	Head       domain.Position `json:"head"`
 
 	rows    map[string]*RowReport
@@ -155,8 +156,15 @@ func (r *Report) finish() {
 		r.Lines += file.Lines
 		r.Account.add(file.Account)
 	}
+	if r.Repeats > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d events of the log repeat what these recordings say of an earlier time: their lines were imported first", r.Repeats))
+	}
 	if r.Late > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d events are older than what the log ended with and stand behind it, for a log grows at its end; imported together into a new folder, recordings stand in the order of their times", r.Late))
+		late := fmt.Sprintf("%d events are older than what the log ended with and stand behind it, for a log grows at its end; imported together into a new folder, recordings stand in the order of their times", r.Late)
+		if len(r.rows) > 0 {
+			late += ". Lines that were imported before and come after these may be news only now: importing those files again adds that"
+		}
+		r.Notes = append(r.Notes, late)
 	}
 	r.Events = nil
 	for _, eventType := range slices.Sorted(maps.Keys(r.events)) {

@@ -53,7 +53,7 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 				return err
 			}
 		}
-		return nil
+		return shared.end()
 	})}
 }
 

@@ -18,6 +18,8 @@ type Options struct {
 	Cluster  string           // the cluster the facts belong to; empty: the default one
 	Mapping  *mapping.Mapping // of the format mapping, and of no other
 	Progress func(Progress)   // told now and then, and at the end
+
+	sortBytes int // held by each sorter; 0: maxSortedBytes
 }
 
 // Progress says how far an import is.

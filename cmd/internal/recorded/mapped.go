@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -19,13 +18,6 @@ import (
 // is never found by what is in a file.
 const MappingFormat = "mapping"
 
-// maxSorted bounds what is held to be put in the order of time, in records and in
-// their bytes.
-const (
-	maxSorted      = 1_000_000
-	maxSortedBytes = 512 << 20
-)
-
 func formMapping(s sample) int { return len(s.lines) }
 
 // mappedRecord is a record of a file, with the moment that it belongs to.
@@ -35,13 +27,7 @@ type mappedRecord struct {
 	cause string
 	at    time.Time
 	piece mapping.Piece
-	seq   int // its place among all, where they are put in the order of time
-}
-
-// heldFact is an event that waits for those before it in time.
-type heldFact struct {
-	fact
-	seq int // of its record: equal times keep the order of the file
+	rank  int64 // its place among all, where they are put in the order of time
 }
 
 // feedsMapping reads all files as one, in the order of their times: what one
@@ -55,7 +41,9 @@ func feedsMapping(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 		}
 		records := merged(texts, func(one mappedRecord) time.Time { return one.at }, func(a, b mappedRecord) int { return strings.Compare(a.cause, b.cause) })
 		if own.options.Mapping.SortTimes {
-			records = sorted(records)
+			m.held = m.sorter()
+			defer m.held.close()
+			records = m.sorted(records)
 		}
 		for one, err := range records {
 			if err == nil {
@@ -69,29 +57,8 @@ func feedsMapping(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	})}
 }
 
-// sorted puts records in the order of their times; equal times keep their order.
-func sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mappedRecord, error] {
-	return func(yield func(mappedRecord, error) bool) {
-		var all []mappedRecord
-		bytes := 0
-		for one, err := range records {
-			if bytes += len(one.piece.Said); err == nil && (len(all) >= maxSorted || bytes > maxSortedBytes) {
-				err = domain.Errorf(domain.TooLarge, "want at most %d records of %d bytes to put in the order of time, found more: split the file, or say order: file in the mapping", maxSorted, maxSortedBytes)
-			}
-			if err != nil {
-				yield(one, err)
-				return
-			}
-			one.seq = len(all)
-			all = append(all, one)
-		}
-		slices.SortStableFunc(all, func(a, b mappedRecord) int { return a.at.Compare(b.at) })
-		for _, one := range all {
-			if !yield(one, nil) {
-				return
-			}
-		}
-	}
+func (m *mapped) sorter() *sorter {
+	return &sorter{bound: cmp.Or(m.options.sortBytes, maxSortedBytes)}
 }
 
 // mapped is an import by a mapping on its way.
@@ -99,8 +66,8 @@ type mapped struct {
 	*reading
 	rules     *mapping.Reader
 	read      seen
-	held      []heldFact // to be put in the order of time
-	last      time.Time  // of the last event, and where it stands
+	held      *sorter   // events, to be put in the order of time; nil: they keep the file's
+	last      time.Time // of the last event, and where it stands
 	lastPlace string
 	equal     int64 // events whose place the order of the file decided
 }
@@ -113,7 +80,7 @@ func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
 			yield(mappedRecord{}, err)
 			return
 		}
-		report, name := &m.report.Files[i], recording(m.files[i].Path)
+		report := &m.report.Files[i]
 		var clock time.Time
 		var ordinals jsonl.Ordinals
 		for piece, err := range m.options.Mapping.Records(text, m.files[i].Path) {
@@ -124,7 +91,7 @@ func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
 				yield(mappedRecord{}, err)
 				return
 			}
-			one := mappedRecord{file: i, piece: piece, place: name + ":" + decimal(piece.Record.Number)}
+			one := mappedRecord{file: i, piece: piece, place: m.placeOf(i, piece.Record.Number)}
 			if piece.TooLong {
 				report.TooLong++
 			}
@@ -203,7 +170,7 @@ func (m *mapped) take(one mappedRecord) error {
 			stream: said.Stream, cause: one.cause + "\x00" + decimal(int64(n)), time: said.Time, event: said.Event, row: said.Rule, place: example,
 			meta: domain.Meta{Actor: m.options.Mapping.Name, Node: m.options.Node, Correlation: one.place},
 		}
-		if err := m.say(f, one.seq); err != nil {
+		if err := m.say(f, one.rank); err != nil {
 			return err
 		}
 	}
@@ -211,34 +178,42 @@ func (m *mapped) take(one mappedRecord) error {
 }
 
 // say hands an event on, or keeps it until all are known.
-func (m *mapped) say(f fact, seq int) error {
-	if !m.options.Mapping.SortTimes {
-		return m.order(f)
+func (m *mapped) say(f fact, rank int64) error {
+	e, made := m.envelope(f)
+	switch {
+	case !made:
+		return nil
+	case m.held == nil:
+		return m.order(e, f.row, f.time)
 	}
-	if len(m.held) >= 2*maxSorted {
-		return domain.Errorf(domain.TooLarge, "want at most %d events to put in the order of time, found more", 2*maxSorted)
-	}
-	m.held = append(m.held, heldFact{f, seq})
 	m.report.Mapped++ // so that its record counts as one that became an event
-	return nil
+	return m.held.add(f.time, rank, packEvent(e, f.row))
 }
 
-// order emits an event and notes where the file's order decided its place.
-func (m *mapped) order(f fact) error {
-	if f.time.Equal(m.last) && f.meta.Correlation != m.lastPlace {
+// order passes an event on and notes where the file's order decided its place.
+func (m *mapped) order(e domain.Envelope, row string, at time.Time) error {
+	if at.Equal(m.last) && e.Meta.Correlation != m.lastPlace {
 		m.equal++
 	}
-	m.last, m.lastPlace = f.time, f.meta.Correlation
-	return m.emit(f)
+	m.last, m.lastPlace = at, e.Meta.Correlation
+	return m.pass(e, row)
 }
 
-// end emits what was kept, in the order of time, and says what it depended on.
+// end passes on what was kept, in the order of time, and says what it depended on.
 func (m *mapped) end() error {
-	slices.SortStableFunc(m.held, func(a, b heldFact) int { return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.seq, b.seq)) })
-	m.report.Mapped -= int64(len(m.held)) // they are counted as they are emitted
-	for _, f := range m.held {
-		if err := m.order(f.fact); err != nil {
-			return err
+	if m.held != nil {
+		for kept, err := range m.held.all() {
+			if err != nil {
+				return err
+			}
+			m.report.Mapped-- // it is counted as it is passed on
+			e, row, err := m.unpackEvent(kept)
+			if err == nil {
+				err = m.order(e, row, kept.key.time())
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	if m.equal > 0 {
@@ -263,7 +238,7 @@ func ExplainLine(ctx context.Context, catalog *domain.Catalog, path string, m *m
 	reader := &mapped{reading: r, rules: mapping.NewReader(m, catalog)}
 	records := reader.records(0)
 	if m.SortTimes {
-		records = sorted(records)
+		records = reader.sorted(records)
 	}
 	var said []string
 	for one, err := range records {

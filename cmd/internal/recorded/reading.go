@@ -59,16 +59,25 @@ func (r *reading) feed(read func(*reading) error) iter.Seq2[domain.Envelope, err
 	}
 }
 
-// emit makes an envelope of a fact. A fact that the catalogue refuses is
-// counted as skipped, with the faults; it is no reason to end the import.
+// emit makes an event of a fact.
 func (r *reading) emit(f fact) error {
+	e, made := r.envelope(f)
+	if !made {
+		return nil
+	}
+	return r.pass(e, f.row)
+}
+
+// envelope makes an envelope of a fact. A fact that the catalogue refuses is
+// counted as skipped, with the faults; it is no reason to end the import.
+func (r *reading) envelope(f fact) (e domain.Envelope, made bool) {
 	eventType, version, data, err := r.catalog.Encode(f.event)
 	if err == nil {
 		_, err = domain.ParseStreamID(string(f.stream))
 	}
 	if err != nil {
 		r.skip(f.row, "refused: "+err.Error(), f.place)
-		return nil
+		return e, false
 	}
 	f.meta.Actor = strings.ToValidUTF8(f.meta.Actor, "�")
 	at := domain.Instant(f.time)
@@ -76,10 +85,10 @@ func (r *reading) emit(f fact) error {
 		content := jsonl.ContentOf([]byte(f.stream), []byte(at.Format(domain.Timestamp)), data)
 		f.cause = string(content[:])
 	}
-	return r.pass(domain.Envelope{
+	return domain.Envelope{
 		Stream: f.stream, ID: domain.DeriveID(r.format.Name+"\x00"+f.cause+"\x00"+eventType, 0),
 		Type: eventType, Version: version, Time: at, Meta: f.meta, Data: data, Event: f.event,
-	}, f.row)
+	}, true
 }
 
 func (r *reading) pass(e domain.Envelope, row string) error {

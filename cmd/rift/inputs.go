@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,14 +27,19 @@ func isAddress(path string) bool {
 	return strings.HasPrefix(path, "http://") || strings.HasPrefix(path, "https://")
 }
 
-// inputs turns the names of recordings into files and folders. The standard input ("-")
-// and the log of a node (an http address) are stored in a temporary folder, which done
-// removes. Every command that reads recordings opens them with inputs.
+// inputs turns the names of recordings into files and folders. The standard input
+// ("-"), pipes and the log of a node (an http address) are stored in a temporary folder,
+// which done removes. Every command that reads recordings opens them with inputs.
 func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done func() error, err error) {
 	done = func() error { return nil }
 	var scratch string
-	for _, path := range paths {
-		if path != stdinPath && !isAddress(path) {
+	for i, path := range paths {
+		if slices.Contains(paths[:i], path) && (path == stdinPath || isPipe(path)) {
+			return nil, done, usagef("%s: want it named once, for it can be read once", path)
+		}
+	}
+	for i, path := range paths {
+		if path != stdinPath && !isAddress(path) && !isPipe(path) {
 			local = append(local, path)
 			continue
 		}
@@ -42,10 +50,13 @@ func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done fun
 			done = func() error { return os.RemoveAll(scratch) }
 		}
 		var kept string
-		if path == stdinPath {
-			kept, err = keepStdin(scratch, a.stdin)
-		} else {
+		switch {
+		case path == stdinPath:
+			kept, err = a.keepText(c.Context(), filepath.Join(scratch, "stdin"), "standard input", func() (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil })
+		case isAddress(path):
 			kept, err = a.keepLog(c, scratch, path)
+		default:
+			kept, err = a.keepText(c.Context(), filepath.Join(scratch, strconv.Itoa(i)+"-"+filepath.Base(path)), path, func() (io.ReadCloser, error) { return os.Open(path) })
 		}
 		if err != nil {
 			return nil, func() error { return nil }, errors.Join(err, done())
@@ -55,18 +66,45 @@ func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done fun
 	return local, done, nil
 }
 
-// keepStdin copies the standard input to a file. It may be compressed.
-func keepStdin(folder string, stdin io.Reader) (string, error) {
-	path := filepath.Join(folder, "stdin")
+// isPipe reports whether path is a pipe, such as one that a shell makes for <(command).
+func isPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
+}
+
+// inputWait is how long an input is read before a message says so.
+const inputWait = time.Second
+
+// keepText copies an input that can be read only once to a file. It may be compressed.
+func (a *app) keepText(ctx context.Context, path, name string, open func() (io.ReadCloser, error)) (string, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return "", domain.Errorf(domain.Invalid, "standard input: want it named once: %w", err)
+		return "", domain.Errorf(domain.Unavailable, "%s: %w", name, err)
 	}
-	_, err = io.Copy(file, stdin)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return "", domain.Errorf(domain.Unavailable, "standard input: %w", err)
+	read := make(chan error, 1)
+	go func() { // to open a pipe that nobody writes to, and to read it, takes as long as it takes
+		text, err := open()
+		if err == nil {
+			_, err = io.Copy(file, text)
+			err = errors.Join(err, text.Close())
+		}
+		read <- errors.Join(err, file.Close())
+	}()
+	wait := time.NewTimer(inputWait)
+	defer wait.Stop()
+	for {
+		select {
+		case err := <-read:
+			if err != nil {
+				return "", domain.Errorf(domain.Unavailable, "%s: %w", name, err)
+			}
+			return path, nil
+		case <-wait.C:
+			a.note("rift: reading %s up to its end", name)
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
-	return path, nil
 }
 
 // keepLog copies the log of a node to a file, up to its present end.

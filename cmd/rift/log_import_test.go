@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -83,4 +85,46 @@ func TestASecondFileOfAStream(t *testing.T) {
 	rift(t, "log", "import", "--data", data, one).want(t, exitDone, `"appended": 1`, "")
 	rift(t, "log", "import", "--data", data, other).want(t, exitConflict, "", "has the id of another event, HOST_ONLINE at 2026-01-10T10:00:00Z, which is at position 1")
 	rift(t, "log", "import", "--data", data, "--lenient", other).want(t, exitDone, "its id is that of another event", "")
+}
+
+// What is written into a pipe can be read once; it is kept until the import is done.
+func TestRecordingsComeThroughPipes(t *testing.T) {
+	text, err := os.ReadFile(sampleFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	var pipes []string
+	for _, name := range []string{"one", "two"} {
+		pipe := filepath.Join(folder, name, "pipe")
+		if err := os.MkdirAll(filepath.Dir(pipe), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := exec.Command("mkfifo", pipe).Run(); err != nil {
+			t.Skipf("pipes with names cannot be made here: %v", err)
+		}
+		go func() { _ = os.WriteFile(pipe, text, 0) }() // it ends with the import that reads it
+		pipes = append(pipes, pipe)
+	}
+	rift(t, append([]string{"log", "import", "--data", filepath.Join(folder, "data")}, pipes...)...).want(t, exitDone, `"appended": 5`, "")
+	rift(t, "log", "show", pipes[0], pipes[0]).want(t, exitError, "", "want it named once")
+}
+
+// What no import takes is said before a folder is made, and of what cannot be a
+// folder nobody is asked to stop a node.
+func TestImportsThatCannotBegin(t *testing.T) {
+	sample, data := sampleFile(t), filepath.Join(t.TempDir(), "data")
+	for _, flags := range [][]string{{"--node", "a b"}, {"--cluster", "a/b"}, {"--map", "slurm", "--node", "a b"}} {
+		rift(t, append([]string{"log", "import", "--data", data, sample}, flags...)...).want(t, exitError, "", "want letters, digits and")
+		if _, err := os.Stat(data); err == nil {
+			t.Fatalf("%v: a folder was made for nothing", flags)
+		}
+	}
+	result := rift(t, "log", "import", "--data", sample, sample)
+	result.want(t, exitError, "", "not a directory")
+	if strings.Contains(result.stderr, "is a node serving it?") {
+		t.Errorf("want no advice to stop a node, found %s", result.stderr)
+	}
+	foreign := writeFile(t, "foreign.log", "nothing that slurm says\n")
+	rift(t, "log", "import", "--data", data, "--map", "slurm", foreign).want(t, exitError, "", "no rule of the mapping takes any of 1 lines or records; --explain NUMBER")
 }

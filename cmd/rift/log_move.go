@@ -93,6 +93,9 @@ func newLogImport(a *app) *cobra.Command {
 			if by.explain > 0 {
 				return by.explainLine(c.Context(), p, catalog, paths, options)
 			}
+			if err := options.Check(); err != nil {
+				return err
+			}
 			if _, err := recorded.Detect(paths, format, options.Lenient); err != nil {
 				return notRecorded(err) // before the data folder is created
 			}

@@ -63,12 +63,12 @@ func TestMemoryReachesItsParts(t *testing.T) {
 		t.Errorf("want %d calls of EventStoreDB clients, found %d", want, calls)
 	}
 	for name, pair := range map[string][2]int64{
-		"the log":                             {log.CacheBytes, 32 << 20},
-		"the read models":                     {parts.Store.CacheBytes, 16 << 20},
-		"the cache of aggregates":             {parts.AggregateBytes, 16 << 20},
-		"callers":                             {edge.Bytes, 64 << 20},
-		"EventStoreDB clients":                {s.memory.clients(), 16 << 20},
-		"the queue":                           {parts.QueueBytes, s.memory.queue},
+		"the log":                 {log.CacheBytes, 32 << 20},
+		"the read models":         {parts.Store.CacheBytes, 16 << 20},
+		"the cache of aggregates": {parts.AggregateBytes, 16 << 20},
+		"callers":                 {edge.Bytes, 64 << 20},
+		"EventStoreDB clients":    {s.memory.clients(), 16 << 20},
+		"the queue":               {parts.QueueBytes, s.memory.queue},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: want %d bytes, found %d", name, pair[1], pair[0])

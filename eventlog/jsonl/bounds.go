@@ -1,6 +1,7 @@
 package jsonl
 
 import (
+	"errors"
 	"io"
 
 	"github.com/ringrift/rift/domain"
@@ -23,6 +24,9 @@ type expanding struct {
 
 func (e *expanding) Read(p []byte) (int, error) {
 	n, err := e.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = packedError(err)
+	}
 	e.unpacked += int64(n)
 	if bound := max(smallText, maxExpansion**e.packed); e.unpacked > bound {
 		return 0, domain.Errorf(domain.TooLarge,
@@ -30,6 +34,14 @@ func (e *expanding) Read(p []byte) (int, error) {
 			smallText>>20, maxExpansion, *e.packed)
 	}
 	return n, err
+}
+
+// packedError says of a packed text that it cannot be unpacked to its end.
+func packedError(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return domain.Errorf(domain.Invalid, "the packed text is cut off: copy it again, or unpack what is there of it first (%w)", err)
+	}
+	return domain.Errorf(domain.Invalid, "the packed text is damaged, or something else follows it: copy it again, or unpack it first (%w)", err)
 }
 
 type counting struct {

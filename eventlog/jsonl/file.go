@@ -87,7 +87,7 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
 		decoder, err := gzip.NewReader(buffered)
 		if err != nil {
-			return nil, err
+			return nil, packedError(err)
 		}
 		return &stack{Reader: &expanding{Reader: decoder, packed: packed}, closers: []io.Closer{decoder}}, nil
 	}

@@ -348,3 +348,17 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// Of two values of one key, readers differ in which counts: such a line is refused.
+func TestAKeyTwiceIsRefused(t *testing.T) {
+	for _, line := range []string{
+		`{"stream":"node-a","stream":"node-b","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`,
+		`{"stream":"node-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{},"Data":{"a":1}}`,
+	} {
+		for _, err := range jsonl.Read(strings.NewReader(line+"\n"), "x", jsonl.ReadOptions{}) {
+			if err == nil || !strings.Contains(err.Error(), "want every key of an event once") {
+				t.Errorf("want %s refused, found %v", line, err)
+			}
+		}
+	}
+}

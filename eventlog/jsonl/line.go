@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -59,6 +60,9 @@ func (d *derive) parse(line []byte) (domain.Envelope, error) {
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&w); err != nil {
 		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want one JSON object with the keys of an event: %w", err)
+	}
+	if key, twice := repeatedKey(line); twice {
+		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want every key of an event once, found %q twice", key)
 	}
 	if rest := bytes.TrimSpace(line[decoder.InputOffset():]); len(rest) > 0 {
 		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want nothing behind the event, found %.40q", rest)
@@ -125,6 +129,29 @@ func (d *derive) parse(line []byte) (domain.Envelope, error) {
 		}
 	}
 	return e, nil
+}
+
+// repeatedKey finds a key that an object has twice, in whatever case: of two values,
+// readers differ in which counts.
+func repeatedKey(object []byte) (key string, twice bool) {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return "", false
+	}
+	seen := map[string]bool{}
+	for decoder.More() {
+		token, err := decoder.Token()
+		key, is := token.(string)
+		var value json.RawMessage
+		if err != nil || !is || decoder.Decode(&value) != nil {
+			return "", false
+		}
+		if key = strings.ToLower(key); seen[key] {
+			return key, true
+		}
+		seen[key] = true
+	}
+	return "", false
 }
 
 // payload gives the payload's bytes: compact JSON, or whatever they were.

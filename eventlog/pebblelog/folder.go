@@ -57,8 +57,11 @@ func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) 
 
 // folderCode tells what may not be done from what cannot be done now.
 func folderCode(err error) domain.Code {
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return domain.Forbidden
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
+		return domain.Invalid // no folder can be there
 	}
 	return domain.Unavailable
 }

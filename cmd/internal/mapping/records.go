@@ -24,6 +24,7 @@ type Piece struct {
 	Said    string // what it says, whatever spaces or order of keys it says it in
 	Blank   bool   // there is nothing in it
 	TooLong bool   // it was cut at MaxRecord
+	Open    bool   // it is a line that nothing ends: its end may be missing
 	Broken  error  // why it is no record; what follows may be
 }
 
@@ -43,7 +44,7 @@ func lines(r io.Reader, name string) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		for line, err := range jsonl.Lines(r, name, MaxRecord) {
 			text := string(line.Text)
-			piece := Piece{Record: Record{Number: line.Number, Text: text}, Said: text, Blank: strings.TrimSpace(text) == "", TooLong: line.TooLong}
+			piece := Piece{Record: Record{Number: line.Number, Text: text}, Said: text, Blank: strings.TrimSpace(text) == "", TooLong: line.TooLong, Open: line.Open}
 			if !yield(piece, err) || err != nil {
 				return
 			}
@@ -84,7 +85,7 @@ func (m *Mapping) rows(r io.Reader, name string) iter.Seq2[Piece, error] {
 			number, _ = rows.FieldPos(0)
 			piece := Piece{Record: Record{Number: int64(number), Text: strings.Join(row, string(m.Separator)), Columns: map[string]string{}}}
 			piece.Said = strings.Join(row, "\x1f")
-			piece.Blank = strings.TrimSpace(piece.Record.Text) == ""
+			piece.Blank = strings.TrimSpace(piece.Record.Text) == "" || isHeader(row, header) // tables that were put together repeat it
 			for i, text := range row {
 				if i < len(header) {
 					piece.Record.Columns[header[i]] = strings.ToValidUTF8(strings.TrimSpace(text), "�")
@@ -98,6 +99,10 @@ func (m *Mapping) rows(r io.Reader, name string) iter.Seq2[Piece, error] {
 			}
 		}
 	}
+}
+
+func isHeader(row, header []string) bool {
+	return slices.EqualFunc(row, header, func(a, b string) bool { return strings.TrimSpace(a) == b })
 }
 
 // objects yields objects of one line each where the first line is one, and else
@@ -124,7 +129,7 @@ func (m *Mapping) objects(r io.Reader, name string) iter.Seq2[Piece, error] {
 }
 
 func (m *Mapping) objectsOf(line jsonl.Line, yield func(Piece, error) bool) bool {
-	piece := Piece{Record: Record{Number: line.Number}, TooLong: line.TooLong}
+	piece := Piece{Record: Record{Number: line.Number}, TooLong: line.TooLong, Open: line.Open}
 	if len(bytes.TrimSpace(line.Text)) == 0 {
 		piece.Blank = true
 		return yield(piece, nil)

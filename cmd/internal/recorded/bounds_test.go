@@ -118,3 +118,78 @@ func pack(t *testing.T, name string, text []byte) []byte {
 	}
 	return packed.Bytes()
 }
+
+// What has no end, or can be read once only, is refused before it is opened; in a
+// folder, it and what else is not read are named.
+func TestWhatIsNoFileIsNamed(t *testing.T) {
+	line := "2026-01-14 00:37:35,802 - elo - INFO - Merged 12 new matches from remote\n"
+	folder := t.TempDir()
+	for name, content := range map[string]string{"a.log": line, ".hidden": line, "inside/b.log": line} {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	links := map[string]string{"zero": "/dev/zero", "link.log": filepath.Join("inside", "b.log"), "nowhere": "missing"}
+	for name, to := range links {
+		if err := os.Symlink(to, filepath.Join(folder, name)); err != nil {
+			t.Skipf("symbolic links cannot be made here: %v", err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(folder, "zero")); err != nil {
+		t.Skip("there is no /dev/zero here")
+	}
+	if _, err := Detect([]string{filepath.Join(folder, "zero")}, "", false); err == nil || !strings.Contains(err.Error(), "want a file or a folder, found a device") {
+		t.Errorf("want a device refused, found %v", err)
+	}
+	found, err := Detect([]string{folder}, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, file := range found.LeftOut {
+		left = append(left, strings.TrimPrefix(file.Path, folder))
+	}
+	if want := "/inside /nowhere /zero"; strings.Join(left, " ") != want || len(found.Files) != 2 {
+		t.Errorf("want two files, and %s left out; found %+v", want, found)
+	}
+}
+
+// Words that say what is wrong with a text.
+func TestTextsThatAreNoneAreNamed(t *testing.T) {
+	const line = "2026-01-14 00:37:35,802 - elo - INFO - Merged 12 new matches from remote"
+	whole := pack(t, "a.gz", []byte(strings.Repeat(line+"\n", 99)))
+	for want, content := range map[string]string{
+		"found one line with carriage returns in it":                      line + "\r" + line + "\r",
+		"the packed text is cut off":                                      string(whole[:len(whole)-9]),
+		"the packed text is damaged, or something else follows it":        string(whole) + "something else",
+		"want text, as it is or packed by gzip or zstd, found gzip, pack": string(pack(t, "a.gz", whole)),
+	} {
+		_, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "", []string{fileWith(t, "recording", content)}, Options{})
+		if err == nil || !strings.Contains(err.Error(), want) || domain.CodeOf(err) != domain.Invalid {
+			t.Errorf("want %q, found %v", want, err)
+		}
+	}
+}
+
+// Tables that were put together repeat their header, and a row of another length is
+// the recording's fault.
+func TestRowsThatAreNoRecords(t *testing.T) {
+	const header = "sn,cpu_milli,memory_mib,gpu,model\n"
+	m, err := mapping.Parse([]byte("lines: csv\ntime: {from: \"{gpu}\", layouts: [unix]}\nrules:\n- {event: NODE_RECOVERED, values: {node_id: \"{sn}\"}}\n"), catalog(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for format, options := range map[string]Options{"openb": {}, MappingFormat: {Mapping: m}} {
+		report, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), format, []string{fileWith(t, "nodes.csv", header+"n1,1,1,1,A\n"+header+"n2,1,1,2,A\n")}, options)
+		if err != nil || report.Account.Events != 2 || report.Account.Blank == 0 || report.Account.Skipped != 0 {
+			t.Errorf("%s: want two records and a header, found %+v, %v", format, report.Account, err)
+		}
+	}
+	if _, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "openb", []string{fileWith(t, "nodes.csv", header+"n1,1\n")}, Options{}); domain.CodeOf(err) != domain.Invalid {
+		t.Errorf("want a fault of the recording, found %v", err)
+	}
+}

@@ -108,10 +108,11 @@ func Detect(paths []string, format string, lenient bool) (Found, error) {
 	var found Found
 	var refused error
 	for _, path := range paths {
-		files, folder, err := filesOf(path)
+		files, leftOut, folder, err := filesOf(path)
 		if err != nil {
 			return found, err
 		}
+		found.LeftOut = append(found.LeftOut, leftOut...)
 		for _, path := range files {
 			file, lines, err := detect(path, formats)
 			switch {
@@ -137,28 +138,59 @@ func Detect(paths []string, format string, lenient bool) (Found, error) {
 	return found, nil
 }
 
-// filesOf lists the file that a path names, or those of a folder by name.
-func filesOf(path string) (files []string, folder bool, err error) {
+// filesOf lists the file that a path names, or those of a folder by name and what
+// else is in it. A recording is read more than once, which a pipe cannot be, and has
+// an end, which a device may not have.
+func filesOf(path string) (files []string, leftOut []LeftOut, folder bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, false, fileError(err)
+		return nil, nil, false, fileError(err)
 	}
 	if !info.IsDir() {
-		return []string{path}, false, nil
+		if !info.Mode().IsRegular() && path != os.DevNull {
+			return nil, nil, false, domain.Errorf(domain.Invalid, "%s: want a file or a folder, found %s", path, KindOf(info))
+		}
+		return []string{path}, nil, false, nil
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, true, fileError(err)
+		return nil, nil, true, fileError(err)
 	}
 	for _, entry := range entries {
-		if entry.Type().IsRegular() && !strings.HasPrefix(entry.Name(), ".") {
-			files = append(files, filepath.Join(path, entry.Name()))
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
+		inside := filepath.Join(path, entry.Name())
+		switch info, err := os.Stat(inside); { // of what a link leads to
+		case err != nil:
+			leftOut = append(leftOut, LeftOut{inside, err.Error()})
+		case info.IsDir():
+			leftOut = append(leftOut, LeftOut{inside, inside + ": it is a folder in a folder; name it to read what is in it"})
+		case !info.Mode().IsRegular():
+			leftOut = append(leftOut, LeftOut{inside, inside + ": it is " + KindOf(info)})
+		default:
+			files = append(files, inside)
 		}
 	}
 	if len(files) == 0 {
-		return nil, true, domain.Errorf(domain.NotFound, "folder %s: want recordings in it, found no file", path)
+		return nil, leftOut, true, domain.Errorf(domain.NotFound, "folder %s: want recordings in it, found no file", path)
 	}
-	return files, true, nil
+	return files, leftOut, true, nil
+}
+
+// KindOf says what a file is that is none to read.
+func KindOf(info fs.FileInfo) string {
+	switch mode := info.Mode(); {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "no plain file"
 }
 
 func fileError(err error) error {
@@ -190,6 +222,9 @@ func detect(path string, formats []Format) (File, int, error) {
 		return File{Path: path}, 0, err
 	}
 	lines := len(beginning.lines)
+	if lines == 1 && strings.Contains(beginning.lines[0], "\r") && !strings.HasPrefix(beginning.lines[0], "[") {
+		return File{}, lines, domain.Errorf(domain.Invalid, "%s: want lines that end in a line feed, found one line with carriage returns in it; make them line feeds first: tr '\\r' '\\n'", path)
+	}
 	if kind, is := archiveOf(beginning.lines[0]); is {
 		return File{}, lines, domain.Errorf(domain.Invalid, "%s: want text, as it is or packed by gzip or zstd, found %s; unpack it first", path, kind)
 	}
@@ -337,11 +372,12 @@ func formFaults(s sample) int {
 		return len(s.lines)
 	}
 	var record map[string]json.RawMessage
-	if err := decoder.Decode(&record); err != nil && !(errors.Is(err, io.ErrUnexpectedEOF)) {
+	err := decoder.Decode(&record)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0
 	}
 	for _, key := range []string{"node_id", "event_time", "event_type"} {
-		if _, has := record[key]; has || strings.Contains(s.lines[0], key) {
+		if _, has := record[key]; has || err != nil && strings.Contains(s.lines[0], key) {
 			return len(s.lines)
 		}
 	}
@@ -375,8 +411,14 @@ func (r *reading) understood() error {
 			said += report.Account.Events + report.Account.Folded + report.Account.Skipped + report.Account.Context
 		}
 		said -= r.report.broken[format.Name]
+		if format.Name == "jsonl" && r.report.wrong >= said {
+			said = 0 // not one event that the catalogue takes
+		}
 		if all == 0 || said > 0 && float64(said) >= format.least*float64(all) {
 			continue
+		}
+		if format.Name == MappingFormat {
+			return domain.Errorf(domain.Invalid, "%s: no rule of the mapping takes any of %d lines or records; --explain NUMBER says of one of them why not", strings.Join(names, ", "), all)
 		}
 		return domain.Errorf(domain.Invalid, "%s: %d of %d lines say something as %s, want at least %g %%; tried %s",
 			strings.Join(names, ", "), said, all, format.Name, 100*format.least, r.report.Format)

@@ -91,17 +91,22 @@ func Events(ctx context.Context, catalog *domain.Catalog, format string, paths [
 	}, reading.report, nil
 }
 
+// Check says what of the options no import takes.
+func (o Options) Check() error {
+	for what, name := range map[string]string{"cluster": o.Cluster, "node": o.Node} {
+		if err := domain.CheckName(name); name != "" && err != nil {
+			return domain.Errorf(domain.Invalid, "%s: %w", what, err)
+		}
+	}
+	return nil
+}
+
 func open(catalog *domain.Catalog, format string, paths []string, options Options) (*reading, error) {
+	if err := options.Check(); err != nil {
+		return nil, err
+	}
 	if options.Cluster == "" {
 		options.Cluster = admin.DefaultCluster
-	}
-	if err := domain.CheckName(options.Cluster); err != nil {
-		return nil, domain.Errorf(domain.Invalid, "cluster: %w", err)
-	}
-	if options.Node != "" {
-		if err := domain.CheckName(options.Node); err != nil {
-			return nil, domain.Errorf(domain.Invalid, "node: %w", err)
-		}
 	}
 	if (options.Mapping != nil) != (format == MappingFormat) {
 		return nil, domain.Errorf(domain.Invalid, "format mapping: want it with a mapping, and a mapping with it: rift log import --map FILE")

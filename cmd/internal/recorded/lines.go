@@ -46,6 +46,7 @@ func (r *reading) readJSONL(files []int) error {
 			return err
 		}
 		account := &r.report.Files[i].Account
+		var line int64
 		var stopped error
 		options := jsonl.ReadOptions{
 			Lenient: r.options.Lenient,
@@ -54,7 +55,8 @@ func (r *reading) readJSONL(files []int) error {
 				r.report.broken[r.format.Name]++
 				r.skip("", "broken", fault.Error())
 			},
-			OnLine: func(string, int64) {
+			OnLine: func(_ string, number int64) {
+				line = number
 				if err := r.line(i); err != nil {
 					stopped = err
 				}
@@ -67,7 +69,7 @@ func (r *reading) readJSONL(files []int) error {
 			}
 			if err == nil {
 				account.Events++
-				r.known(e)
+				r.known(e, recording(r.files[i].Path)+":"+decimal(line))
 				err = r.pass(e, "")
 			}
 			if err != nil {

@@ -102,6 +102,11 @@ func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
 				report.Account.Blank++
 				continue
 			}
+			if piece.Open && (piece.Broken != nil || m.options.Mapping.Lines == mapping.Text) {
+				report.Account.Skipped++
+				m.skip("", openLine, one.place+": "+piece.Record.Text)
+				continue
+			}
 			if piece.Broken != nil {
 				report.Account.Skipped++
 				if err := m.broken(one.place, piece.Broken); err != nil {

@@ -80,3 +80,85 @@ func TestStrayBytesBecomeValidJSON(t *testing.T) {
 		})
 	}
 }
+
+// A text log that is still being written ends in a part of a line. The part is no
+// line: what the file says when it has grown is what it would have said at once.
+func TestAGrownLogIsCutAnywhere(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "run_a.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := os.ReadFile(filepath.Join("testdata", "mapped", "slurmctld.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		text    []byte
+		format  string
+		options Options
+	}{
+		"ringrift": {text, "ringrift", Options{Node: "box-1"}},
+		"mapping":  {mapped, MappingFormat, Options{Mapping: shippedMapping(t, "slurm")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := eventlog.NewMemory()
+			if _, err := Import(t.Context(), whole, catalog(t), test.format, []string{fileWith(t, "grown.log", string(test.text))}, test.options); err != nil {
+				t.Fatal(err)
+			}
+			for end := 700; end < len(test.text); end += 41 {
+				log := eventlog.NewMemory()
+				for _, part := range [][]byte{test.text[:end], test.text} {
+					report, err := Import(t.Context(), log, catalog(t), test.format, []string{fileWith(t, "grown.log", string(part))}, test.options)
+					if err != nil {
+						t.Fatal(err)
+					}
+					a := report.Account
+					if report.Lines != a.Events+a.Folded+a.Skipped+a.Context+a.Blank+a.NotUnderstood {
+						t.Fatalf("want every line accounted for, found %d lines, %+v", report.Lines, a)
+					}
+				}
+				if said(t, log) != said(t, whole) {
+					t.Fatalf("cut after %d bytes, in %q: want\n%s\nfound\n%s", end, test.text[end-30:end], said(t, whole), said(t, log))
+				}
+			}
+		})
+	}
+}
+
+// Events as lines are held against the catalogue: what it would refuse is kept and
+// listed, and a file of which it takes nothing is no success.
+func TestFaultyEventsAreListed(t *testing.T) {
+	line := func(stream, eventType, data string) string {
+		return `{"stream":"` + stream + `","type":"` + eventType + `","time":"2026-03-01T12:00:00Z","data":` + data + "}\n"
+	}
+	good := line("node-a", "HOST_ONLINE", `{"node_id":"a"}`)
+	for data, want := range map[string]string{
+		line("node-a", "HOST_ONLINE", `{}`):                                               "node_id",
+		line("node-a", "HOST_ONLINE", `null`):                                             "node_id",
+		line("node-a", "HOST_ONLINE", `[]`):                                               "HOST_ONLINE version 1",
+		line("node-a", "HOST_ONLINE", `{"node_id":5}`):                                    "node_id",
+		line("node-a", "HOST_ONLINE", `{"node_id":"b"}`):                                  "stream: want node-b by what the event says",
+		line("node-a", "NODE_RECOVERED", `{"node_id":"a","recovery_time_seconds":1e300}`): "recovery_time_seconds",
+		line("node-a", "NODE_UNHEALTHY", `{"node_id":"a","consecutive_failures":1e99}`):   "consecutive_failures",
+	} {
+		report, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "", []string{fileWith(t, "a.jsonl", good+data)}, Options{})
+		if err != nil || report.Appended != 2 || len(report.Faulty) != 1 || !strings.Contains(report.Faulty[0].Why, want) || !strings.HasPrefix(report.Faulty[0].Examples[0], "a:2: node-a ") {
+			t.Errorf("want the fault of %q with %q, found %+v, %v", data, want, report.Faulty, err)
+		}
+		if _, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "", []string{fileWith(t, "a.jsonl", data)}, Options{}); err == nil || !strings.Contains(err.Error(), "0 of 1 lines say something as jsonl") {
+			t.Errorf("want an error where nothing else is there, found %v", err)
+		}
+	}
+	if _, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "", []string{fileWith(t, "a.json", "["+strings.TrimSpace(good)+"]\n")}, Options{}); err == nil || !strings.Contains(err.Error(), "nothing of it is understood") {
+		t.Errorf("want an array of events taken for no faults, found %v", err)
+	}
+	log := eventlog.NewMemory()
+	report, err := Import(t.Context(), log, catalog(t), "", []string{fileWith(t, "a\x1b[31m.jsonl", line("node-a", `A\nB\u001b[1m`, `{}`))}, Options{})
+	var text strings.Builder
+	if err := report.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || strings.Contains(text.String(), "\x1b") || strings.Contains(text.String(), "A\nB") {
+		t.Errorf("want nothing that a terminal obeys, found %q, %v", text.String(), err)
+	}
+}

@@ -93,7 +93,8 @@ func (r *reading) csv(i int) (*table, error) {
 	}
 	t.header = slices.Clone(header)
 	for c, name := range t.header {
-		t.columns[name] = c
+		t.header[c] = strings.TrimSpace(name)
+		t.columns[t.header[c]] = c
 	}
 	return t, nil
 }
@@ -118,10 +119,19 @@ func (t *table) next() (bool, error) {
 		if err == nil {
 			t.row = row
 			t.line, _ = t.rows.FieldPos(0)
-			if t.quiet {
+			again := slices.Equal(row, t.header) // of tables that were put together
+			if !t.quiet {
+				if err := t.r.line(t.file); err != nil {
+					return false, err
+				}
+				if again {
+					t.r.report.Files[t.file].Account.Blank++
+				}
+			}
+			if !again {
 				return true, nil
 			}
-			return true, t.r.line(t.file)
+			continue
 		}
 		var wrong *csv.ParseError
 		if !errors.As(err, &wrong) {

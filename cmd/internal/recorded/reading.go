@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -139,7 +140,11 @@ func (r *reading) account(file int, take func() error) error {
 
 // broken deals with a line that means nothing: an error, or a skipped line.
 func (r *reading) broken(place string, err error) error {
-	err = domain.Errorf(domain.CodeOf(err), "%s: %w", place, err)
+	code := domain.CodeOf(err)
+	if code == domain.Internal {
+		code = domain.Invalid // a decoder's error: of the recording
+	}
+	err = domain.Errorf(code, "%s: %w", place, err)
 	if !r.options.Lenient {
 		return err
 	}
@@ -208,15 +213,44 @@ func recording(path string) string {
 	for _, packing := range []string{".gz", ".zst"} {
 		name = strings.TrimSuffix(name, packing)
 	}
-	return strings.TrimSuffix(name, filepath.Ext(name))
+	return visible(strings.TrimSuffix(name, filepath.Ext(name)))
 }
 
-// known notes event types that this build's catalogue lacks; they are kept.
-func (r *reading) known(e domain.Envelope) {
-	if _, ok := r.catalog.Lookup(e.Type); !ok {
-		text := "kept, though this build knows no event of the type " + e.Type
+// visible is text as reports have it: without what a terminal would obey.
+func visible(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '\uFFFD'
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+}
+
+// known holds an event as a line against the catalogue. What this build lacks, and
+// what it would refuse, is kept and named: another build, or another program, may have
+// written it.
+func (r *reading) known(e domain.Envelope, place string) {
+	def, ok := r.catalog.Lookup(e.Type)
+	if !ok || e.Version > def.Version {
+		text := "kept, though this build knows no event of the type " + visible(e.Type)
+		if ok {
+			text += " in version " + decimal(int64(e.Version))
+		}
 		if !slices.Contains(r.report.Notes, text) && len(r.report.Notes) < maxReasons {
 			r.report.Notes = append(r.report.Notes, text)
 		}
+		return
+	}
+	event, err := r.catalog.Decode(e.Type, e.Version, e.Data)
+	if err == nil {
+		faults := def.Faults(event)
+		if homed, is := event.(domain.Homed); is && len(faults) == 0 && homed.Home() != e.Stream {
+			faults = append(faults, domain.Fault{Field: "stream", Reason: "want " + string(homed.Home()) + " by what the event says, found another"})
+		}
+		err = domain.Faulty(e.Type, faults)
+	}
+	if err != nil {
+		r.report.wrong++
+		note(r.report.faulty, e.Type, err.Error(), place+": "+string(e.Stream)+" "+string(e.Data))
 	}
 }

@@ -21,6 +21,7 @@ type Report struct {
 	Events     []TypeCount     `json:"events,omitempty"` // events made, per type
 	Folded     []Reason        `json:"folded,omitempty"`
 	Skipped    []Reason        `json:"skipped,omitempty"`
+	Faulty     []Reason        `json:"faulty,omitempty"`         // events as lines that the catalogue would refuse; they are kept
 	NotKnown   []string        `json:"not_understood,omitempty"` // the first lines that no pattern knows
 	LeftOut    []LeftOut       `json:"left_out,omitempty"`       // files that are no recordings
 	Notes      []string        `json:"notes,omitempty"`          // what the recording does not say
@@ -37,9 +38,11 @@ type Report struct {
 	events  map[string]int64
 	folded  map[string]*Reason
 	skipped map[string]*Reason
+	faulty  map[string]*Reason
 	broken  map[string]int64 // lines and records, by format
 	folds   int64
 	skips   int64
+	wrong   int64 // events that are faulty
 }
 
 // Account counts lines, or records, each in one of its numbers.
@@ -64,7 +67,7 @@ func (a *Account) add(b Account) {
 // puzzle keeps the first lines that are not understood.
 func (r *Report) puzzle(line string) {
 	if len(r.NotKnown) < maxExamples {
-		r.NotKnown = append(r.NotKnown, clip(strings.ToValidUTF8(line, "�"), 200))
+		r.NotKnown = append(r.NotKnown, clip(visible(line), 200))
 	}
 }
 
@@ -115,7 +118,7 @@ const maxExamples = 3
 const maxReasons = 200
 
 func newReport(format string) *Report {
-	return &Report{Format: format, rows: map[string]*RowReport{}, events: map[string]int64{}, folded: map[string]*Reason{}, skipped: map[string]*Reason{}, broken: map[string]int64{}}
+	return &Report{Format: format, rows: map[string]*RowReport{}, events: map[string]int64{}, folded: map[string]*Reason{}, skipped: map[string]*Reason{}, faulty: map[string]*Reason{}, broken: map[string]int64{}}
 }
 
 func (r *Report) row(name string, files int) *RowReport {
@@ -142,7 +145,7 @@ func note(reasons map[string]*Reason, row, why, example string) {
 	}
 	reason.Count++
 	if len(reason.Examples) < maxExamples && example != "" {
-		reason.Examples = append(reason.Examples, clip(strings.ToValidUTF8(example, "�"), 200))
+		reason.Examples = append(reason.Examples, clip(visible(example), 200))
 	}
 }
 
@@ -155,6 +158,9 @@ func (r *Report) finish() {
 	for _, file := range r.Files {
 		r.Lines += file.Lines
 		r.Account.add(file.Account)
+	}
+	if r.wrong > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d events are kept as they are, though the catalogue would refuse them (faulty): what reads them passes them over; rift catalog TYPE shows what an event is", r.wrong))
 	}
 	if r.Repeats > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events of the log repeat what these recordings say of an earlier time: their lines were imported first", r.Repeats))
@@ -178,7 +184,7 @@ func (r *Report) finish() {
 		slices.SortStableFunc(list, func(a, b Reason) int { return int(b.Count - a.Count) })
 		return list
 	}
-	r.Folded, r.Skipped = sorted(r.folded), sorted(r.skipped)
+	r.Folded, r.Skipped, r.Faulty = sorted(r.folded), sorted(r.skipped), sorted(r.faulty)
 }
 
 // WriteText prints the report for people.
@@ -229,13 +235,19 @@ func (r Report) WriteText(w io.Writer) error {
 		fmt.Fprintln(plain)
 	}
 	for _, count := range r.Events {
-		fmt.Fprintf(plain, "event\t%s\t%d\n", count.Type, count.Count)
+		fmt.Fprintf(plain, "event\t%s\t%d\n", visible(count.Type), count.Count)
 	}
 	for _, reason := range r.Folded {
 		fmt.Fprintf(plain, "folded\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
 	}
 	for _, reason := range r.Skipped {
 		fmt.Fprintf(plain, "skipped\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
+		for _, example := range reason.Examples {
+			fmt.Fprintf(plain, "\t\t\t%s\n", example)
+		}
+	}
+	for _, reason := range r.Faulty {
+		fmt.Fprintf(plain, "faulty\t%s\t%d\t%s\n", visible(reason.Row), reason.Count, visible(reason.Why))
 		for _, example := range reason.Examples {
 			fmt.Fprintf(plain, "\t\t\t%s\n", example)
 		}

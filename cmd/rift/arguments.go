@@ -185,7 +185,7 @@ func (a argument) encode(text string) (json.RawMessage, error) {
 func readJSON(what, text string) (json.RawMessage, error) {
 	content := []byte(text)
 	if path, isFile := strings.CutPrefix(text, "@"); isFile {
-		read, err := os.ReadFile(path)
+		read, err := config.ReadFile(path)
 		if err != nil {
 			return nil, domain.Errorf(domain.NotFound, "%s: %w", what, err)
 		}

@@ -122,7 +122,7 @@ func readToken(path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := config.ReadFile(path)
 	if err != nil {
 		return "", domain.Errorf(domain.NotFound, "token file: %w", err)
 	}
@@ -220,6 +220,6 @@ func (c *client) unreachable(err error) error {
 	if errors.As(err, &called) {
 		err = called.Err
 	}
-	return hinted(domain.Errorf(domain.Unavailable, "nothing answers at %s: %w", c.settings.Addr, err),
+	return hinted(domain.Errorf(domain.Unavailable, "nothing answers at %s: %w", config.Redact(c.settings.Addr), err),
 		"start a node with `rift serve`, or name another with --addr or RIFT_ADDR")
 }

@@ -131,7 +131,7 @@ func readSecret(path, what string) ([]byte, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && info.Mode().IsRegular() && runtime.GOOS != "windows" {
 		return nil, hinted(domain.Errorf(domain.Forbidden, "%s: want %s readable by its owner alone, found mode %04o", what, path, mode), "chmod 600 %s", path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := config.ReadFile(path)
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "%s: %w", what, err)
 	}

@@ -200,7 +200,7 @@ func tokensIn(path string) ([]transport.Token, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, hinted(domain.Errorf(domain.Forbidden, "token file %s: want it for its owner alone, found mode %04o", path, mode), "chmod 600 %s", path)
 	}
-	text, err := io.ReadAll(file)
+	text, err := io.ReadAll(io.LimitReader(file, config.MaxFile))
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "token file: %w", err)
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/tls"
 	"log/slog"
-	"os"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/wiring"
@@ -28,7 +27,7 @@ func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leader
 	case settings.TLSCert == "" || settings.Log != "" || settings.ReadOnly:
 		return nil, nil
 	case settings.ESDBAccounts != "":
-		text, err := os.ReadFile(settings.ESDBAccounts)
+		text, err := config.ReadFile(settings.ESDBAccounts)
 		if err != nil {
 			return nil, domain.Errorf(domain.Invalid, "accounts of EventStoreDB clients: %w", err)
 		}

@@ -3,8 +3,8 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
-	"os"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/domain"
@@ -23,7 +23,7 @@ func tlsOf(settings config.Serve) (*tls.Config, error) {
 	}
 	secured := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
 	if settings.ESDBUserCA != "" {
-		authority, err := os.ReadFile(settings.ESDBUserCA)
+		authority, err := config.ReadFile(settings.ESDBUserCA)
 		if err != nil {
 			return nil, domain.Errorf(domain.Invalid, "authority of users' certificates: %w", err)
 		}
@@ -41,7 +41,12 @@ func tlsOf(settings config.Serve) (*tls.Config, error) {
 }
 
 func keyPair(certificate, key string) (tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(certificate, key)
+	shown, err := config.ReadFile(certificate)
+	secret, err2 := config.ReadFile(key)
+	if err = errors.Join(err, err2); err != nil {
+		return tls.Certificate{}, domain.Errorf(domain.Invalid, "certificate %s with key %s: %w", certificate, key, err)
+	}
+	pair, err := tls.X509KeyPair(shown, secret)
 	if err != nil {
 		return pair, domain.Errorf(domain.Invalid, "certificate %s with key %s: %w", certificate, key, err)
 	}
@@ -50,7 +55,7 @@ func keyPair(certificate, key string) (tls.Certificate, error) {
 
 // authorities adds the authorities in a file to a pool.
 func authorities(pool *x509.CertPool, path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
+	text, err := config.ReadFile(path)
 	if err != nil {
 		return nil, domain.Errorf(domain.Invalid, "authorities: %w", err)
 	}

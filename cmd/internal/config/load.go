@@ -13,7 +13,6 @@ import (
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 	yamlv3 "go.yaml.in/yaml/v3"
@@ -119,10 +118,19 @@ func readFile(flags *pflag.FlagSet, getenv func(string) string) (*koanf.Koanf, s
 		}
 		return nil, "", domain.Errorf(domain.NotFound, "settings file: %w", err)
 	}
-	if err := values.Load(file.Provider(path), yaml.Parser()); err != nil {
+	if err := values.Load(settingsFile(path), yaml.Parser()); err != nil {
 		return nil, "", domain.Errorf(domain.Invalid, "settings file %s: %w", path, err)
 	}
 	return values, path, nil
+}
+
+// settingsFile reads a settings file for koanf.
+type settingsFile string
+
+func (f settingsFile) ReadBytes() ([]byte, error) { return ReadFile(string(f)) }
+
+func (settingsFile) Read() (map[string]any, error) {
+	return nil, domain.Errorf(domain.Internal, "a settings file is read as bytes")
 }
 
 // unknownKeys returns a fault for every unknown key, with the nearest known one.

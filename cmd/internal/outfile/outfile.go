@@ -45,6 +45,9 @@ func Create(path string) (*File, error) {
 		return &File{file: file}, nil
 	}
 	file, err := beside(target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, domain.Errorf(domain.NotFound, "want a folder to write %s in, found none: %w", path, fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, coded(err)
 	}
@@ -65,6 +68,13 @@ func WriteFile(path string, data []byte) error {
 
 // resolve follows links, and returns the target and what is there.
 func resolve(path string) (target string, over fs.FileInfo, err error) {
+	if path == "" {
+		return "", nil, domain.Errorf(domain.Invalid, "want the name of a file, found none")
+	}
+	// A link such as /dev/stdout may lead to what has no name, a pipe say.
+	if over, err = os.Stat(path); err == nil && !over.Mode().IsRegular() && !over.IsDir() {
+		return path, over, nil
+	}
 	target, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if link, err := os.Lstat(path); err == nil && link.Mode()&fs.ModeSymlink != 0 {
@@ -72,9 +82,13 @@ func resolve(path string) (target string, over fs.FileInfo, err error) {
 		}
 		return path, nil, nil
 	}
-	if err == nil {
-		over, err = os.Stat(target)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", nil, coded(err)
+	case err != nil:
+		return "", nil, domain.Errorf(domain.Invalid, "want a file, found %s to lead to none: %w", path, err)
 	}
+	over, err = os.Stat(target)
 	switch {
 	case err != nil:
 		return "", nil, coded(err)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -134,4 +136,42 @@ func TestWhatIsNoPlainFileStays(t *testing.T) {
 		t.Fatalf("want a device still, found %v, %v", info, err)
 	}
 	alone(t, folder, "pipe")
+}
+
+// A link may lead to what has no name, a pipe for one: it is written into. What leads
+// nowhere is named as it was written.
+func TestNamesThatLeadElsewhere(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Symlink("round", filepath.Join(folder, "round")); err != nil {
+		t.Skipf("symbolic links cannot be made here: %v", err)
+	}
+	for path, want := range map[string]string{
+		"":                                  "want the name of a file, found none",
+		filepath.Join(folder, "round"):      "to lead to none",
+		filepath.Join(folder, "no", "file"): "want a folder to write " + filepath.Join(folder, "no", "file") + " in, found none",
+	} {
+		if _, err := outfile.Create(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: want %q, found %v", path, want, err)
+		}
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	defer write.Close()
+	link := filepath.Join(folder, "stdout")
+	if err := os.Symlink("/proc/self/fd/"+strconv.Itoa(int(write.Fd())), link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(link); err != nil {
+		t.Skip("there is no /proc here")
+	}
+	if err := outfile.WriteFile(link, []byte("through the pipe")); err != nil {
+		t.Fatal(err)
+	}
+	found := make([]byte, 100)
+	if n, err := read.Read(found); err != nil || string(found[:n]) != "through the pipe" {
+		t.Errorf("want what was written, found %q, %v", found[:n], err)
+	}
 }

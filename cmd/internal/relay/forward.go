@@ -174,18 +174,7 @@ func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, kno
 // await waits for the answer to a call. A call that is not kept ends with the last
 // who waits for it.
 func (h *Hub) await(ctx context.Context, one *call, wait time.Duration) (relay.Response, error) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-one.done:
-	default:
-		select {
-		case <-one.done:
-		case <-timer.C:
-		case <-h.stopping:
-		case <-ctx.Done():
-		}
-	}
+	h.config.Wait(ctx, wait, one.done, h.stopping)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	one.waiters--

@@ -29,6 +29,11 @@ type Config struct {
 	// it; else it is written down meanwhile.
 	Inline bool
 	Limits wire.Limits // zero: DefaultLimits
+	// Go runs what is written down meanwhile, and Wait waits until one of two channels
+	// is closed, a time has passed or ctx ends: for a hub that is stepped through a time
+	// of its own. nil: a goroutine, and the time of this process.
+	Go   func(func())
+	Wait func(ctx context.Context, d time.Duration, either, or <-chan struct{})
 }
 
 // Hub holds mailboxes. It is safe for use by many goroutines.
@@ -57,7 +62,14 @@ func NewHub(config Config) *Hub {
 	if config.Limits == (wire.Limits{}) {
 		config.Limits = DefaultLimits
 	}
-	return &Hub{config: config, boxes: map[domain.NodeID]*mailbox{}, places: make(chan struct{}, 64), stopping: make(chan struct{})}
+	h := &Hub{config: config, boxes: map[domain.NodeID]*mailbox{}, places: make(chan struct{}, 64), stopping: make(chan struct{})}
+	if h.config.Go == nil {
+		h.config.Go = h.notes.Go
+	}
+	if h.config.Wait == nil {
+		h.config.Wait = wait
+	}
+	return h
 }
 
 // Stop has everybody go who waits, so that a server can stop.
@@ -76,46 +88,6 @@ func (h *Hub) Close() {
 	h.Stop()
 	h.notes.Wait()
 }
-
-// mailbox is what waits for a node. The hub's lock guards it.
-type mailbox struct {
-	node    domain.NodeID
-	owner   string // who registered it: the key of a caller
-	ttl     time.Duration
-	until   time.Time // registered so long; zero: not at all
-	polls   []*poll   // that wait, the oldest first
-	calls   []*call   // in the order in which they came
-	bytes   int
-	refused uint64
-}
-
-// call is one that is on its way.
-type call struct {
-	box      *mailbox
-	id       relay.CallID
-	request  relay.Request
-	header   map[string]string // what travels with it
-	shown    bool              // its caller showed a credential
-	kept     bool
-	round    int
-	state    relay.State // Unknown: it is being written down
-	since    time.Time
-	deadline time.Time
-	waiters  int
-	done     chan struct{} // closed once answer or err is set
-	answer   relay.Response
-	err      error
-}
-
-// authorization is the header that no log has.
-const authorization = "Authorization"
-
-// ready tells a call that can be delivered.
-func (c *call) ready() bool {
-	return c.state == relay.Queued && (!c.shown || c.header[authorization] != "")
-}
-
-func (b *mailbox) open(now time.Time) bool { return now.Before(b.until) }
 
 // box gives the mailbox of a node, with what waits in it by the log.
 func (h *Hub) box(ctx context.Context, node domain.NodeID) (*mailbox, error) {
@@ -250,8 +222,18 @@ func (h *Hub) take(one *call) bool {
 
 // end takes a call out of its mailbox and tells those who wait. The lock is held.
 func (h *Hub) end(one *call, answer relay.Response, err error) {
-	if h.take(one) {
+	if h.take(one) && one.state != relay.Answered {
 		one.answer, one.err = answer, err
+		close(one.done)
+	}
+}
+
+// answered tells those who wait for a call what the answer is, and leaves the call where
+// it is until the log has that: who makes it again meanwhile is told the same, and it is
+// not delivered again. The lock is held.
+func (h *Hub) answered(one *call, answer relay.Response) {
+	if one.state != relay.Answered {
+		one.state, one.answer = relay.Answered, answer
 		close(one.done)
 	}
 }
@@ -361,7 +343,7 @@ func (h *Hub) Status(ctx context.Context) (wire.Status, domain.Position, error) 
 		}
 		for _, one := range box.calls {
 			switch {
-			case one.state == relay.Delivered:
+			case one.state == relay.Delivered || one.state == relay.Answered:
 				row.Delivered++
 			case one.state == relay.Queued && !one.ready():
 				row.Held++

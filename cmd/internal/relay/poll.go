@@ -23,7 +23,8 @@ const (
 type poll struct {
 	box   *mailbox
 	max   int
-	calls chan []*call // of room for one
+	calls []*call       // once done is closed
+	done  chan struct{} // closed when there are some
 }
 
 // match hands calls to the polls that wait, in the order in which both came. The
@@ -34,7 +35,8 @@ func (h *Hub) match(box *mailbox) {
 		if len(calls) == 0 {
 			return
 		}
-		box.polls[0].calls <- calls
+		box.polls[0].calls = calls
+		close(box.polls[0].done)
 		box.polls = slices.Delete(box.polls, 0, 1)
 		h.polls--
 	}
@@ -130,7 +132,7 @@ func (h *Hub) line(box *mailbox, caller transport.Caller, most int) (*poll, []*c
 	if len(box.polls) >= h.config.Limits.Polls {
 		return nil, nil, domain.Errorf(domain.TooMany, "want at most %d polls at once for the mailbox of %s", h.config.Limits.Polls, box.node)
 	}
-	mine := &poll{box: box, max: most, calls: make(chan []*call, 1)}
+	mine := &poll{box: box, max: most, done: make(chan struct{})}
 	box.polls = append(box.polls, mine)
 	h.polls++
 	return mine, nil, nil
@@ -138,15 +140,7 @@ func (h *Hub) line(box *mailbox, caller transport.Caller, most int) (*poll, []*c
 
 // stand waits in line.
 func (h *Hub) stand(ctx context.Context, mine *poll, wait time.Duration) []*call {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case calls := <-mine.calls:
-		return calls
-	case <-timer.C:
-	case <-h.stopping:
-	case <-ctx.Done():
-	}
+	h.config.Wait(ctx, wait, mine.done, h.stopping)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	box := mine.box
@@ -155,7 +149,7 @@ func (h *Hub) stand(ctx context.Context, mine *poll, wait time.Duration) []*call
 		h.polls--
 		return nil
 	}
-	return <-mine.calls // it had come meanwhile
+	return mine.calls
 }
 
 // note has it written down that a call was delivered. Nobody waits for that, and
@@ -184,7 +178,7 @@ func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
 		return
 	default:
 	}
-	h.notes.Go(func() {
+	h.config.Go(func() {
 		defer func() { <-h.places }()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait)
 		defer cancel()
@@ -212,21 +206,28 @@ func (h *Hub) Result(ctx context.Context, caller transport.Caller, ask wire.Resu
 		return wire.Resulted{}, err
 	}
 	resulted := wire.Resulted{CallID: ask.CallID}
-	kept := true // one that is not held here is on the log, or nowhere
+	var one *call // nil: one that is not held here is on the log, or nowhere
 	if i := slices.IndexFunc(box.calls, func(c *call) bool { return c.id == ask.CallID }); i >= 0 {
-		one := box.calls[i]
-		kept, resulted.Waited = one.kept, one.waiters > 0
-		h.end(one, ask.Response, nil)
+		one = box.calls[i]
+		resulted.Waited = one.waiters > 0
+		if !one.kept {
+			h.end(one, ask.Response, nil)
+			h.mu.Unlock()
+			return resulted, nil
+		}
+		h.answered(one, ask.Response)
 	}
 	h.mu.Unlock()
-	if !kept {
-		return resulted, nil
-	}
 	if _, err := h.config.Backend.Do(ctx, transport.Call{
 		ID: domain.RelayCommands + "answer/" + string(ask.CallID), Command: relaycmd.AnswerCall{CallID: ask.CallID, Target: ask.NodeID, Response: ask.Response},
 	}); err != nil {
 		return resulted, err
 	}
 	resulted.Kept = true
+	if one != nil {
+		h.mu.Lock()
+		h.take(one)
+		h.mu.Unlock()
+	}
 	return resulted, nil
 }

@@ -1,0 +1,80 @@
+package relay_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/ringrift/rift/cmd/internal/relay"
+	"github.com/ringrift/rift/commands"
+	relaycmd "github.com/ringrift/rift/commands/relay"
+	"github.com/ringrift/rift/domain"
+	calls "github.com/ringrift/rift/domain/relay"
+	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
+	wire "github.com/ringrift/rift/transport/relay"
+)
+
+// unwritten is a node whose log takes no answer for a while, as one without a leader.
+type unwritten struct {
+	transport.Backend
+	taken, goes chan struct{}
+}
+
+func (u unwritten) Do(ctx context.Context, call transport.Call) (commands.Result, error) {
+	if _, answers := call.Command.(relaycmd.AnswerCall); answers {
+		close(u.taken)
+		<-u.goes
+	}
+	return u.Backend.Do(ctx, call)
+}
+
+// A call whose answer is on its way to the log is answered: who makes it again is told the
+// same, and nobody is given it again.
+func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
+	s := serve(t, "hub", eventlog.NewMemory())
+	slow := unwritten{s.node.Backend(), make(chan struct{}), make(chan struct{})}
+	hub := relay.NewHub(relay.Config{Backend: slow, Node: "hub", Now: s.node.Now, Inline: true})
+	t.Cleanup(hub.Close)
+	target := transport.Caller{Key: "token of gpu-9"}
+	if _, err := hub.Register(t.Context(), target, wire.Register{NodeID: "gpu-9"}); err != nil {
+		t.Fatal(err)
+	}
+	request := wire.Forward{Request: calls.Request{Target: "gpu-9", Method: "POST", Path: "/work/add", Body: json.RawMessage(`{}`)}}
+	told := make(chan string, 2)
+	forward := func() {
+		answer, err := hub.Forward(t.Context(), transport.Caller{Actor: "ann", ID: "key"}, request)
+		if err != nil {
+			t.Error(err)
+		}
+		told <- string(answer.Body)
+	}
+	go forward()
+	polled, err := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9"})
+	if err != nil || len(polled.Calls) != 1 {
+		t.Fatalf("want the call, found %+v %v", polled, err)
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := hub.Result(t.Context(), target, wire.Result{NodeID: "gpu-9", CallID: polled.Calls[0].CallID, Response: calls.Response{Status: 200, Body: json.RawMessage(`"once"`)}})
+		written <- err
+	}()
+	<-slow.taken
+	go forward() // while the log does not have it
+	for range 2 {
+		if got := <-told; got != `"once"` {
+			t.Errorf("want the answer, found %s", got)
+		}
+	}
+	at := domain.Seconds(0)
+	if again, err := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9", Wait: &at}); err != nil || len(again.Calls) > 0 {
+		t.Errorf("want nothing to do, found %+v %v", again, err)
+	}
+	close(slow.goes)
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+	if held := hub.Counts(); held.Calls != 0 || held.Bytes != 0 {
+		t.Errorf("want an empty mailbox, found %+v", held)
+	}
+}

@@ -37,25 +37,22 @@ type edge struct {
 	since time.Time
 }
 
-// look drops what is long gone, and has edges reported where this node leads.
-func (m *Member) look(ctx context.Context) {
-	leads := m.config.Backend != nil && (m.config.Leads == nil || m.config.Leads())
+// Look drops what is long gone, and has edges reported where this node leads.
+func (o *Opinions) Look(ctx context.Context) {
+	leads := o.config.Backend != nil && (o.config.Leads == nil || o.config.Leads())
 	var edges []edge
-	now := time.Now()
-	m.mu.Lock()
-	limit := time.Duration(max(1, math.Log10(float64(len(m.known)+1))) * float64(m.limit))
-	for _, name := range slices.Sorted(maps.Keys(m.known)) {
-		k := m.known[name]
+	now := o.config.Now()
+	o.mu.Lock()
+	limit := time.Duration(max(1, math.Log10(float64(len(o.known)+1))) * float64(o.limit))
+	for _, name := range slices.Sorted(maps.Keys(o.known)) {
+		k := o.known[name]
 		if k.state == swim.SwimSuspect && now.Sub(k.since) > limit {
-			m.become(k, swim.SwimAlive) // others refuted it
+			o.become(k, swim.SwimAlive) // others refuted it
 		}
 		gone := k.state == swim.SwimDead || k.state == swim.SwimLeft
 		if gone && now.Sub(k.since) > forgetAfter {
-			delete(m.known, name)
-			m.link.forget(name)
-			continue
-		}
-		if name == string(m.config.Node) {
+			delete(o.known, name)
+			o.forgets(name)
 			continue
 		}
 		kind := online
@@ -64,8 +61,8 @@ func (m *Member) look(ctx context.Context) {
 			kind = offline
 		case k.state == swim.SwimSuspect && now.Sub(k.since) >= unwellBefore:
 			kind = unwell
-		case k.state == swim.SwimAlive && m.config.Heard != nil:
-			m.config.Heard(domain.NodeID(name))
+		case k.state == swim.SwimAlive && o.config.Heard != nil:
+			o.config.Heard(domain.NodeID(name))
 		}
 		if !leads {
 			k.reported = "" // whoever leads next reports
@@ -73,36 +70,41 @@ func (m *Member) look(ctx context.Context) {
 			edges = append(edges, edge{domain.NodeID(name), kind, k.state, k.since})
 		}
 	}
-	m.mu.Unlock()
+	o.mu.Unlock()
 	for _, e := range edges {
-		if e.kind != online && m.config.LastHeard != nil && m.config.LastHeard(e.node).After(e.since) {
+		if e.kind != online && o.config.LastHeard != nil && o.config.LastHeard(e.node).After(e.since) {
 			continue // it is alive, whatever becomes of its packets
 		}
-		if err := m.report(ctx, e); err != nil {
+		if err := o.report(ctx, e); err != nil {
 			if ctx.Err() == nil {
-				m.config.Logger.Warn("an edge of a member is not reported; it is tried again", "node", e.node, "edge", e.kind, "error", err)
+				o.config.Logger.Warn("an edge of a member is not reported; it is tried again", "node", e.node, "edge", e.kind, "error", err)
 			}
 			continue
 		}
-		m.mu.Lock()
-		if k := m.known[string(e.node)]; k != nil {
+		o.mu.Lock()
+		if k := o.known[string(e.node)]; k != nil {
 			k.reported = e.kind
 		}
-		m.mu.Unlock()
+		o.mu.Unlock()
 	}
 }
 
 // report makes commands of an edge. They become events where they are news to the log.
-func (m *Member) report(ctx context.Context, e edge) error {
+// Their ids tell what the log had of the node: the same edge may come again after
+// another leader reported the opposite.
+func (o *Opinions) report(ctx context.Context, e edge) error {
+	row, known, err := o.row(ctx, e.node)
+	if err != nil {
+		return err
+	}
 	var reports []nodescmd.ReportNode
 	switch e.kind {
 	case online:
-		reports = []nodescmd.ReportNode{{Online: &nodes.HostOnline{NodeID: e.node}}}
-		sick, err := m.sick(ctx, e.node)
-		if err != nil {
-			return err
+		if e.node == o.config.Node && !known {
+			return nil // that it started is not the failure detector's to tell
 		}
-		if sick {
+		reports = []nodescmd.ReportNode{{Online: &nodes.HostOnline{NodeID: e.node}}}
+		if row.State == nodes.StateSick && row.Reason == reason {
 			reports = append(reports, nodescmd.ReportNode{Recovered: &nodes.Recovered{NodeID: e.node}})
 		}
 	case unwell:
@@ -111,8 +113,8 @@ func (m *Member) report(ctx context.Context, e edge) error {
 		reports = []nodescmd.ReportNode{{Offline: &nodes.HostOffline{NodeID: e.node, Reason: reason + ": " + string(e.state)}}}
 	}
 	for i, report := range reports {
-		if _, err := m.config.Backend.Do(ctx, transport.Call{
-			ID:      fmt.Sprintf("%sswim/%s/%s/%d/%d", domain.MemberCommands, e.node, e.kind, e.since.UnixMicro(), i),
+		if _, err := o.config.Backend.Do(ctx, transport.Call{
+			ID:      fmt.Sprintf("%sswim/%s/%s/%d/%d/%d", domain.MemberCommands, e.node, e.kind, e.since.UnixMicro(), row.Edges, i),
 			Command: report,
 		}); err != nil {
 			return err
@@ -121,32 +123,31 @@ func (m *Member) report(ctx context.Context, e edge) error {
 	return nil
 }
 
-// sick tells whether the log has a node as unhealthy for a suspicion.
-func (m *Member) sick(ctx context.Context, node domain.NodeID) (sick bool, err error) {
-	err = m.config.Backend.View(ctx, transport.At{}, 0, func(v projections.View) error {
-		row, _, err := nodesview.NodesTable.Get(v, string(node))
-		sick = row.State == nodes.StateSick && row.Reason == reason
+// row is what the log has of a node.
+func (o *Opinions) row(ctx context.Context, node domain.NodeID) (row nodesview.NodeRow, known bool, err error) {
+	err = o.config.Backend.View(ctx, transport.At{}, 0, func(v projections.View) (err error) {
+		row, known, err = nodesview.NodesTable.Get(v, string(node))
 		return err
 	})
-	return sick, err
+	return row, known, err
 }
 
 // Members tells what this node thinks of the others.
-func (m *Member) Members(context.Context) (wire.Members, error) {
+func (o *Opinions) Members(context.Context) (wire.Members, error) {
 	answer := wire.Members{Enabled: true, Members: []wire.Row{}}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, k := range m.known {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, k := range o.known {
 		row := wire.Row{
 			NodeID: domain.NodeID(name), State: k.state, Since: domain.Instant(k.since), Address: k.address, Suspected: k.suspected,
-			Self: name == string(m.config.Node),
+			Self: name == string(o.config.Node),
 		}
 		if k.rtt > 0 {
 			took := float64(k.rtt) / float64(time.Millisecond)
 			answered := domain.Instant(k.answered)
 			row.RTT, row.Answered = &took, &answered
 		}
-		row.Heard = m.heard(row.NodeID, k)
+		row.Heard = o.heard(row.NodeID, k)
 		answer.Members = append(answer.Members, row)
 	}
 	slices.SortFunc(answer.Members, func(a, b wire.Row) int { return cmp.Compare(a.NodeID, b.NodeID) })
@@ -154,11 +155,11 @@ func (m *Member) Members(context.Context) (wire.Members, error) {
 }
 
 // heard tells whether a member gave a sign of life since it is thought to be gone.
-func (m *Member) heard(node domain.NodeID, k *known) bool {
+func (o *Opinions) heard(node domain.NodeID, k *known) bool {
 	if k.state == swim.SwimAlive {
 		return true
 	}
-	return k.answered.After(k.since) || m.config.LastHeard != nil && m.config.LastHeard(node).After(k.since)
+	return k.answered.After(k.since) || o.config.LastHeard != nil && o.config.LastHeard(node).After(k.since)
 }
 
 // Status tells how the failure detector does.

@@ -40,6 +40,7 @@ type Config struct {
 	Heard     func(domain.NodeID)
 	LastHeard func(domain.NodeID) time.Time
 
+	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger
 	Tune   func(*memberlist.Config) // for tests; nil: what memberlist has for a LAN
 }
@@ -48,7 +49,7 @@ type Config struct {
 const (
 	maxMembers   = 4096
 	forgetAfter  = time.Hour              // members that are dead or left
-	look         = 500 * time.Millisecond // between two looks at edges
+	lookEvery    = 500 * time.Millisecond // between two looks at edges
 	rejoin       = 30 * time.Second       // between two looks for members that are to be joined
 	leaveWithin  = time.Second
 	seedWithin   = 5 * time.Second
@@ -59,32 +60,14 @@ const (
 
 // Member is this node among the others.
 type Member struct {
-	config Config
-	link   *link
-	list   *memberlist.Memberlist
-	limit  time.Duration // of a suspicion, times the logarithm of the members
+	*Opinions
+	link *link
+	list *memberlist.Memberlist
 
-	mu       sync.Mutex
-	known    map[string]*known
-	leaving  bool
-	probes   wire.Probes
-	suspects uint64
-	refuted  uint64
-	joins    wire.Joins
-	wake     chan struct{}
-	ended    sync.Once
-}
-
-// known is what this node knows of a member.
-type known struct {
-	state     swim.State
-	since     time.Time
-	address   string
-	rtt       time.Duration
-	answered  time.Time
-	suspected uint64
-	goes      bool   // it said that it leaves
-	reported  string // the last edge that became a command
+	leaving bool // mu of the opinions guards it, and what follows
+	refuted uint64
+	joins   wire.Joins
+	ended   sync.Once
 }
 
 // meta is what a member says of itself.
@@ -95,14 +78,13 @@ type meta struct {
 
 // New makes a member that has joined nobody yet. Run ends it.
 func New(config Config) (*Member, error) {
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
 	own, ip, port, err := advertised(config.Address)
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{config: config, link: newLink(own, ip, port), known: map[string]*known{}, wake: make(chan struct{}, 1)}
+	m := &Member{Opinions: NewOpinions(config), link: newLink(own, ip, port)}
+	config = m.config
+	m.knows, m.forgets = m.link.know, m.link.forget
 	m.link.trust(config.TLS)
 	tune := memberlist.DefaultLANConfig()
 	tune.Name, tune.Transport, tune.Label = string(config.Node), m.link, config.Cluster
@@ -115,7 +97,7 @@ func New(config Config) (*Member, error) {
 	if config.Tune != nil {
 		config.Tune(tune)
 	}
-	m.limit = time.Duration(tune.SuspicionMult*tune.SuspicionMaxTimeoutMult) * tune.ProbeInterval
+	m.limit = limitOf(tune)
 	if m.list, err = memberlist.Create(tune); err != nil {
 		return nil, errors.Join(domain.Errorf(domain.Unavailable, "membership: %w", err), m.link.Shutdown())
 	}
@@ -163,7 +145,7 @@ func advertised(address string) (own *url.URL, ip net.IP, port int, err error) {
 func (m *Member) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { m.join(ctx) })
-	ticker := time.NewTicker(look)
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -171,7 +153,7 @@ func (m *Member) Run(ctx context.Context) error {
 		case <-m.wake:
 		case <-ctx.Done():
 		}
-		m.look(ctx)
+		m.Look(ctx)
 	}
 	parts.Wait()
 	m.mu.Lock()
@@ -223,7 +205,7 @@ func (m *Member) joined(count int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.joins.Tries++
-	m.joins.LastAt = domain.Instant(time.Now())
+	m.joins.LastAt = domain.Instant(m.config.Now())
 	if count > 0 {
 		if m.joins.LastError != "" || m.joins.Tries == 1 {
 			m.config.Logger.Info("joined members", "members", count)

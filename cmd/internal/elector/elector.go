@@ -34,6 +34,7 @@ type Config struct {
 	Position func() domain.Position
 	Logger   *slog.Logger   // nil: none
 	Draw     func() float64 // in [0, 1); nil: at random
+	Runtime  Runtime
 }
 
 // Elector leads the node's way to the lead, and knows whether it has it. It is safe
@@ -72,6 +73,7 @@ func New(config Config) (*Elector, error) {
 		config.Draw = rand.Float64
 	}
 	e := &Elector{Config: config, self: voter.Node, changed: make(chan struct{}), poked: make(chan struct{}, 1), silent: map[domain.NodeID]string{}}
+	e.Runtime.fill(e)
 	e.member = election.NewMember(e.self, voter.Electorate, voter.Since(), config.Draw())
 	config.Voter.told = e.beaten
 	return e, nil
@@ -93,12 +95,12 @@ func (e *Elector) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-e.poked:
 		}
-		timer.Reset(e.step(ctx))
+		timer.Reset(e.Step(ctx))
 	}
 }
 
-// step does what is due and says after how long to look again.
-func (e *Elector) step(ctx context.Context) time.Duration {
+// Step does what is due and says after how long to look again. Run calls it.
+func (e *Elector) Step(ctx context.Context) time.Duration {
 	_, logged := e.Voter.config.Known()
 	own := e.Voter.Ballot()
 	e.mu.Lock()
@@ -128,7 +130,7 @@ func (e *Elector) follow(ctx context.Context, ask election.Ask, asks bool) {
 	}
 	if phase, term := e.member.Phase(); phase == election.Won && e.record != term {
 		e.record = term
-		e.calls.Go(func() { e.written(ctx, term) })
+		e.Runtime.Go(func() { e.written(ctx, term) })
 	}
 	e.tell()
 }
@@ -148,12 +150,16 @@ func (e *Elector) put(ctx context.Context, ask election.Ask) (election.Ask, bool
 		e.silent[e.self] = err.Error()
 		return election.Ask{}, false
 	}
-	for id, peer := range e.Peers {
+	for _, id := range e.electorate().Voters {
+		peer := e.Peers[id]
+		if id == e.self {
+			continue
+		}
 		if e.silent[id] == "" {
 			e.silent[id] = pending
 		}
-		e.calls.Go(func() {
-			within, cancel := context.WithTimeout(ctx, e.electorate().Lease/3)
+		e.Runtime.Go(func() {
+			within, cancel := e.Runtime.Within(ctx, e.electorate().Lease/3)
 			defer cancel()
 			answer, err := e.question(within, peer, id, ask)
 			e.mu.Lock()
@@ -214,7 +220,7 @@ func (e *Elector) written(ctx context.Context, term uint64) {
 		if !ok {
 			return
 		}
-		within, cancel := context.WithTimeout(ctx, left)
+		within, cancel := e.Runtime.Within(ctx, left)
 		err := e.Record(within, term)
 		cancel()
 		e.mu.Lock()
@@ -234,11 +240,7 @@ func (e *Elector) written(ctx context.Context, term uint64) {
 			return
 		}
 		e.Logger.Warn("the change of leader is not on the log yet", "term", term, "error", err)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if e.Runtime.Sleep(ctx, pause); ctx.Err() != nil {
 			return
 		}
 	}
@@ -254,12 +256,7 @@ func (e *Elector) holds(term uint64) (time.Duration, bool) {
 }
 
 // poke has Run look again. It never waits.
-func (e *Elector) poke() {
-	select {
-	case e.poked <- struct{}{}:
-	default:
-	}
-}
+func (e *Elector) poke() { e.Runtime.Wake() }
 
 // beaten is told of a heartbeat that this node's voter took.
 func (e *Elector) beaten(released bool) {

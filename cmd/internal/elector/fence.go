@@ -126,7 +126,7 @@ func (f *Fenced) enter(ctx context.Context) (term uint64, within context.Context
 	if !leader.Self || !holds {
 		return 0, nil, nil, f.elector.NotLeader()
 	}
-	within, done = context.WithTimeout(ctx, left)
+	within, done = f.elector.Runtime.Within(ctx, left)
 	newest, err := f.newest(within)
 	switch {
 	case err != nil:

@@ -139,21 +139,26 @@ func (e *Elector) Resign(ctx context.Context) {
 	if !led {
 		return
 	}
-	within, cancel := context.WithTimeout(ctx, min(e.electorate().Lease, time.Second))
+	within, cancel := e.Runtime.Within(ctx, min(e.electorate().Lease, time.Second))
 	defer cancel()
 	release := election.Ask{Phase: election.Leading, Term: term}
-	var asked sync.WaitGroup
-	for id, peer := range e.Peers {
-		asked.Go(func() {
+	questions := []func(){func() {
+		if _, err := e.question(within, local{e.Voter}, e.self, release); err != nil {
+			e.Logger.Warn("this node's own voter was not told that the leader stops", "error", err)
+		}
+	}}
+	for _, id := range e.electorate().Voters {
+		peer := e.Peers[id]
+		if id == e.self {
+			continue
+		}
+		questions = append(questions, func() {
 			if _, err := e.question(within, peer, id, release); err != nil {
 				e.Logger.Debug("a voter was not told that the leader stops", "voter", id, "error", err)
 			}
 		})
 	}
-	if _, err := e.question(within, local{e.Voter}, e.self, release); err != nil {
-		e.Logger.Warn("this node's own voter was not told that the leader stops", "error", err)
-	}
-	asked.Wait()
+	e.Runtime.All(questions...)
 }
 
 // local is this node's own voter.

@@ -178,7 +178,7 @@ func TestNodesThatAgreeSayLittle(t *testing.T) {
 	}
 	for try := 0; ; try++ { // each of the two may say something new in between
 		b.edge.bytes, b.edge.calls = 0, 0
-		if err := a.Gossip().Exchange(t.Context(), client); err != nil {
+		if err := a.Gossip().Exchange(t.Context(), gossip.At(client)); err != nil {
 			t.Fatal(err)
 		}
 		if b.edge.calls == 1 {
@@ -225,7 +225,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := guarded.Gossip().Exchange(t.Context(), client); err != nil {
+	if err := guarded.Gossip().Exchange(t.Context(), gossip.At(client)); err != nil {
 		t.Error(err)
 	}
 	known, _, err := guarded.Gossip().Peers(t.Context())

@@ -21,20 +21,34 @@ type Others struct {
 	Every     time.Duration // between two exchanges; 0 means 2 s
 }
 
+// Other is another node. A Gossip is one.
+type Other interface {
+	Answer(ctx context.Context, ask gossip.Ask) (gossip.Answer, error)
+}
+
+// At is the node that a client calls.
+func At(client *transport.Client) Other { return remote{client} }
+
+type remote struct{ client *transport.Client }
+
+func (r remote) Answer(ctx context.Context, ask gossip.Ask) (answer gossip.Answer, err error) {
+	return answer, peer.Call(ctx, r.client, "gossip.anti_entropy", ask, &answer)
+}
+
 // exchangeTime bounds one exchange.
 const exchangeTime = 10 * time.Second
 
 // Run asks the others until ctx ends, one at a time, drawn at random, and has who was
 // heard from counted. Without others it only does the latter.
 func (g *Gossip) Run(ctx context.Context, others Others) error {
-	var clients []*transport.Client
+	var clients []Other
 	caller := peer.Caller{Node: g.config.Node, Token: others.Token, HTTP: others.HTTP}.Filled()
 	for _, address := range others.Addresses {
 		client, err := caller.New(address, wire.Area())
 		if err != nil {
 			return err
 		}
-		clients = append(clients, client)
+		clients = append(clients, At(client))
 	}
 	if others.Every == 0 {
 		others.Every = 2 * time.Second
@@ -50,14 +64,25 @@ func (g *Gossip) Run(ctx context.Context, others Others) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.wake:
-			if err := g.count(ctx); err != nil && ctx.Err() == nil {
-				g.config.Logger.Warn("nodes that were heard from are not counted", "error", err)
-			}
+			g.Count(ctx)
 		case <-tick:
-			within, cancel := context.WithTimeout(ctx, exchangeTime)
-			g.exchanged(g.Exchange(within, clients[rand.N(len(clients))]), ctx.Err() != nil)
-			cancel()
+			g.Turn(ctx, clients[rand.N(len(clients))])
 		}
+	}
+}
+
+// Turn makes an exchange with another node and counts it. Run calls it now and then.
+func (g *Gossip) Turn(ctx context.Context, with Other) {
+	within, cancel := context.WithTimeout(ctx, exchangeTime)
+	defer cancel()
+	g.exchanged(g.Exchange(within, with), ctx.Err() != nil)
+}
+
+// Count has the nodes that were heard from since the last time counted as such. Run
+// calls it when there are some.
+func (g *Gossip) Count(ctx context.Context) {
+	if err := g.count(ctx); err != nil && ctx.Err() == nil {
+		g.config.Logger.Warn("nodes that were heard from are not counted", "error", err)
 	}
 }
 
@@ -79,7 +104,7 @@ func (g *Gossip) exchanged(err error, ending bool) {
 }
 
 // Exchange makes this node and another know the same, as far as one exchange can.
-func (g *Gossip) Exchange(ctx context.Context, with *transport.Client) error {
+func (g *Gossip) Exchange(ctx context.Context, with Other) error {
 	if err := g.touch(ctx); err != nil {
 		return err
 	}
@@ -94,8 +119,7 @@ func (g *Gossip) Exchange(ctx context.Context, with *transport.Client) error {
 		// The other node may be asking this one at the same time.
 		g.mu.Unlock()
 		defer g.mu.Lock()
-		err = peer.Call(ctx, with, "gossip.anti_entropy", ask, &answer)
-		return answer, err
+		return with.Answer(ctx, ask)
 	}, func(merged gossip.Merged) { heard = append(heard, merged) })
 	g.mu.Unlock()
 	for _, merged := range heard {

@@ -15,14 +15,16 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// unwritten is a node whose log takes no answer for a while, as one without a leader.
+// unwritten is a node whose log takes no command of a kind for a while, as one without a
+// leader.
 type unwritten struct {
 	transport.Backend
+	kind        string
 	taken, goes chan struct{}
 }
 
 func (u unwritten) Do(ctx context.Context, call transport.Call) (commands.Result, error) {
-	if _, answers := call.Command.(relaycmd.AnswerCall); answers {
+	if call.Command.CommandType() == u.kind {
 		close(u.taken)
 		<-u.goes
 	}
@@ -33,7 +35,7 @@ func (u unwritten) Do(ctx context.Context, call transport.Call) (commands.Result
 // same, and nobody is given it again.
 func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 	s := serve(t, "hub", eventlog.NewMemory())
-	slow := unwritten{s.node.Backend(), make(chan struct{}), make(chan struct{})}
+	slow := unwritten{s.node.Backend(), relaycmd.AnswerCall{}.CommandType(), make(chan struct{}), make(chan struct{})}
 	hub := relay.NewHub(relay.Config{Backend: slow, Node: "hub", Now: s.node.Now, Inline: true})
 	t.Cleanup(hub.Close)
 	target := transport.Caller{Key: "token of gpu-9"}
@@ -75,6 +77,46 @@ func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 		t.Error(err)
 	}
 	if held := hub.Counts(); held.Calls != 0 || held.Bytes != 0 {
+		t.Errorf("want an empty mailbox, found %+v", held)
+	}
+}
+
+// The answer to a call that was made before, and is made again, may come before the log
+// has the new one: it stands, and comes once more without harm.
+func TestAnAnswerComesBeforeItsCall(t *testing.T) {
+	s := serve(t, "hub", eventlog.NewMemory())
+	slow := unwritten{s.node.Backend(), relaycmd.QueueCall{}.CommandType(), make(chan struct{}), make(chan struct{})}
+	hub := relay.NewHub(relay.Config{Backend: slow, Node: "hub", Now: s.node.Now, Inline: true})
+	t.Cleanup(hub.Close)
+	target := transport.Caller{Key: "token of gpu-9"}
+	if _, err := hub.Register(t.Context(), target, wire.Register{NodeID: "gpu-9"}); err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan string, 1)
+	go func() {
+		answer, err := hub.Forward(t.Context(), transport.Caller{Actor: "ann", ID: "key"}, wire.Forward{Request: calls.Request{Target: "gpu-9", Method: "POST", Path: "/work/add"}})
+		if err != nil {
+			t.Error(err)
+		}
+		told <- string(answer.Body)
+	}()
+	<-slow.taken
+	result := wire.Result{NodeID: "gpu-9", CallID: calls.CallIDOf("ann", "gpu-9", "key"), Response: calls.Response{Status: 200, Body: json.RawMessage(`"once"`)}}
+	if _, err := hub.Result(t.Context(), target, result); domain.CodeOf(err) != domain.NotFound {
+		t.Fatalf("want it not found on the log, found %v", err)
+	}
+	close(slow.goes)
+	if got := <-told; got != `"once"` {
+		t.Errorf("want the answer, found %s", got)
+	}
+	if _, err := hub.Result(t.Context(), target, result); err != nil {
+		t.Error(err)
+	}
+	at := domain.Seconds(0)
+	if again, err := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9", Wait: &at}); err != nil || len(again.Calls) > 0 {
+		t.Errorf("want nothing to do, found %+v %v", again, err)
+	}
+	if held := hub.Counts(); held.Calls != 0 {
 		t.Errorf("want an empty mailbox, found %+v", held)
 	}
 }

@@ -158,6 +158,9 @@ func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, kno
 	})
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if one.state == relay.Answered {
+		return // the node had taken it in an earlier round, and answered meanwhile
+	}
 	if err != nil {
 		h.end(one, relay.Response{}, err)
 		return

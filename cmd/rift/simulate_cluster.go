@@ -33,6 +33,12 @@ node, that what was acknowledged is there and what was refused is not, that an i
 once and is held by one worker at a time, that read models at the same position are the
 same, and by porcupine that some order of all calls explains their answers.
 
+Beside the log the same nodes elect a leader for a log that they share, tell each other
+of themselves, take calls for nodes that cannot be called, and find out who is alive. Two
+never hold the lease of that election, a voter keeps what it promised, everybody hears of
+everybody once nothing is wrong any more, a call is delivered once and its caller told
+something, and who leads the log follows from none of it.
+
 A seed in which anything else is seen makes it exit with code 2. Its faults are left out
 one after the other for as long as it still fails; what is left is printed as a golden
 script. The same seed gives the same run.`,
@@ -122,6 +128,15 @@ func showClusters(p *output.Printer, s clustersim.Summary) error {
 	add("appends of unknown fate", s.Unknown)
 	add("strong readings", s.Read)
 	add("items done", s.Done)
+	beside := s.Counts.Services
+	add("elections beside the log", beside.Elected)
+	add("appends of those elected", beside.Decided)
+	add("gossip, exchanges", beside.Exchanges)
+	add("deaths that a node believed", beside.Deaths)
+	add("relayed calls", beside.Called)
+	add("relayed calls, answered", beside.Answered)
+	add("relayed calls, expired", beside.Expired)
+	add("relayed calls, refused for want of room", beside.Refused)
 	add("seeds with timed leases", s.Timed)
 	if err := p.Print(l); err != nil {
 		return err

@@ -61,6 +61,17 @@ func (p *probe) see(c *Cluster, last domain.Revision, err error) {
 	}
 }
 
+// Audit mends everything, lets the nodes come to agree, and looks at what has to hold then.
+func (c *Cluster) Audit(ctx context.Context) {
+	c.Settle()
+	if c.services != nil && len(c.broken) == 0 {
+		c.services.settle()
+		c.Settle()
+		c.services.finish()
+	}
+	c.Check(ctx)
+}
+
 // Settle mends everything and lets the nodes come to agree.
 func (c *Cluster) Settle() {
 	c.Heal()
@@ -77,7 +88,7 @@ func (c *Cluster) Settle() {
 		}
 		return true
 	}
-	tries := 120
+	tries := 240 // more than twice as long as a caller may pause
 	if len(c.broken) > 0 {
 		tries = 6 // they may never agree
 	}

@@ -23,9 +23,9 @@ var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // Raft's time. The library would wait for votes for another up to Election ticks, drawn
 // from the system; here ticks themselves are drawn.
 const (
-	tick     = 100 * time.Millisecond
-	beats    = 2
-	election = 10
+	tick    = 100 * time.Millisecond
+	beats   = 2
+	timeout = 10
 	// Raft's time runs for stirred after something changed, and for longest at most
 	// while messages are lost or nobody leads: then nothing comes of it any more.
 	stirred = 6 * time.Second
@@ -41,6 +41,10 @@ type Config struct {
 	// Node changes what a node is opened with; nil: nothing.
 	Node func(*node.Config)
 
+	// Services has what runs beside the log run on the nodes: services.go. With Steady
+	// its time never stands still.
+	Services, Steady bool
+
 	mutation *mutation // nil: every rule is kept
 }
 
@@ -55,6 +59,7 @@ type Cluster struct {
 	hosts   []*Host
 	net     network
 	stirs   time.Duration // Raft's time runs until then,
+	aligned time.Duration // nodes tick at the same moments until then
 	limit   time.Duration // and not for longer than until then
 
 	truth   []domain.Envelope        // what some node showed, by position
@@ -71,20 +76,23 @@ type Cluster struct {
 	// demotions are the voters that were, and that are not known to vote again.
 	demotions map[*Host]bool
 
+	services *services // nil: none
+
 	// observe is shown each event when the first node shows it; nil: nobody.
 	observe func(*domain.Envelope)
 }
 
 // Counts are how often things happened.
 type Counts struct {
-	Messages     int `json:"messages"`
-	Lost         int `json:"lost"`
-	Repeated     int `json:"repeated"`
-	Crashes      int `json:"crashes"`
-	Acknowledged int `json:"acknowledged"` // events that callers were told of
-	Elections    int `json:"elections"`    // terms that had a leader
-	Replaced     int `json:"replaced"`     // nodes that were lost, removed, and joined again with empty disks
-	Copies       int `json:"copies"`       // attempts to copy records, too far behind for entries
+	Messages     int           `json:"messages"`
+	Lost         int           `json:"lost"`
+	Repeated     int           `json:"repeated"`
+	Crashes      int           `json:"crashes"`
+	Acknowledged int           `json:"acknowledged"` // events that callers were told of
+	Elections    int           `json:"elections"`    // terms that had a leader
+	Replaced     int           `json:"replaced"`     // nodes that were lost, removed, and joined again with empty disks
+	Copies       int           `json:"copies"`       // attempts to copy records, too far behind for entries
+	Services     ServiceCounts `json:"services"`
 }
 
 var once sync.Once
@@ -121,8 +129,14 @@ func New(config Config) (*Cluster, error) {
 		c.members = append(c.members, raftlog.Member{Node: name, Address: "http://" + string(name), Learner: i >= len(config.Voters)})
 	}
 	for i := range c.members {
-		h := newHost(c, i)
-		c.hosts = append(c.hosts, h)
+		c.hosts = append(c.hosts, newHost(c, i))
+	}
+	if config.Services {
+		c.services = newServices(c, config.Seed)
+		c.services.always = config.Steady
+		c.services.mail.start()
+	}
+	for _, h := range c.hosts {
 		if err := h.open(); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
@@ -133,6 +147,9 @@ func New(config Config) (*Cluster, error) {
 
 // Close lets go of every node.
 func (c *Cluster) Close() (err error) {
+	if c.services != nil {
+		c.services.close()
+	}
 	for _, h := range c.hosts {
 		err = errors.Join(err, h.close())
 	}
@@ -197,6 +214,9 @@ func (c *Cluster) after(d time.Duration, do func()) { c.coming.Put(c.now+d, do) 
 func (c *Cluster) Stir() {
 	c.limit = c.now + longest
 	c.stir(stirred)
+	if c.services != nil {
+		c.services.stir()
+	}
 }
 
 // stir lets Raft's time run on, within the limit.

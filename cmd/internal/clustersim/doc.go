@@ -8,6 +8,10 @@
 // not. Which items were done by whom is checked from the log (simulate.Audit), and the
 // order of what callers saw by porcupine.
 //
+// Beside the log the nodes elect a leader of a log that they share, gossip, take calls for
+// nodes that cannot be called, and find out who is alive (services.go), by the code of a
+// node. A time of theirs stands still as Raft's does.
+//
 // It never waits, never reads the wall clock and decides nothing that a node decides.
 // Raft's time stands still while nothing is wrong, so that a month passes in a second.
 //
@@ -16,5 +20,5 @@
 //
 // Read cluster.go (virtual time), host.go (a node), network.go, faults.go, members.go,
 // then load.go and worker.go (who works) and check.go (what has to hold). run.go plays
-// seeds.
+// seeds. services.go (coroutines and their time) begins what runs beside the log.
 package clustersim

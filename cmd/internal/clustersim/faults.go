@@ -41,11 +41,12 @@ const (
 	Pause     Kind = "pause"     // the process is stopped and goes on later
 	Transfer  Kind = "transfer"  // the leadership is handed over
 	Demote    Kind = "demote"    // a voter is made a learner, and a voter again
+	Rivals    Kind = "rivals"    // a node is cut off, the others miss it at the same moment, and one of them loses power as it votes
 	Replace   Kind = "replace"   // a node is lost with its disks and removed, and an empty one of its name joins
 )
 
 // Kinds lists them.
-var Kinds = []Kind{Partition, Loss, Slow, Crash, Full, Clock, Pause, Transfer, Demote, Replace}
+var Kinds = []Kind{Partition, Loss, Slow, Crash, Full, Clock, Pause, Transfer, Demote, Rivals, Replace}
 
 // String is the directive of a golden script that does it.
 func (f Fault) String() string {
@@ -96,6 +97,7 @@ func (c *Cluster) Inflict(f Fault) error {
 	case Crash:
 		if f.Syncs > 0 && h.up() {
 			h.disk.left.Store(int64(f.Syncs))
+			h.ballots.left.Store(int64(f.Syncs))
 			return nil
 		}
 		if err := h.Crash(f.Share, f.Seed); err != nil {
@@ -104,7 +106,8 @@ func (c *Cluster) Inflict(f Fault) error {
 		c.after(cmp.Or(f.For, time.Millisecond), h.Boot)
 	case Full:
 		h.disk.full.Store(true)
-		mend(func() { h.disk.full.Store(false); h.Boot() })
+		h.ballots.full.Store(true)
+		mend(func() { h.disk.full.Store(false); h.ballots.full.Store(false); h.Boot() })
 	case Clock:
 		h.Step(f.By)
 		c.steps++
@@ -115,9 +118,14 @@ func (c *Cluster) Inflict(f Fault) error {
 			h.log.HandOver()
 			h.settle()
 		}
+		if c.services != nil {
+			c.services.votes.resign()
+		}
 	case Demote:
 		c.reconfigure(h, raftlog.WishLearner, 0)
 		mend(func() { c.reconfigure(h, raftlog.WishVoter, 0) })
+	case Rivals:
+		c.rivals(h, f)
 	case Replace:
 		return c.replace(h, cmp.Or(f.For, time.Millisecond))
 	default:
@@ -169,6 +177,26 @@ func (c *Cluster) partition(h *Host, f Fault) error {
 	return nil
 }
 
+// rivals lets all nodes tick at the same moments, so that those who miss a leader ask for
+// votes at once, and cuts one off. With Syncs, the next in order loses power at that sync,
+// which may be the one of its vote, and is back while the others still ask.
+func (c *Cluster) rivals(h *Host, f Fault) {
+	c.aligned = c.now + alignedFor
+	c.after(alignedFor/6, func() {
+		c.Stir()
+		if err := c.partition(h, Fault{Kind: Partition, For: f.For}); err != nil {
+			c.violate("%v", err)
+		}
+		if other := c.hosts[(h.place+1)%len(c.config.Voters)]; f.Syncs > 0 && other != h && other.up() {
+			other.disk.left.Store(int64(f.Syncs))
+			other.hasty = true
+		}
+	})
+}
+
+// alignedFor is how long nodes tick at the same moments.
+const alignedFor = 3 * time.Second
+
 // Heal mends whatever is wrong: links, disks, processes.
 func (c *Cluster) Heal() {
 	for _, p := range c.net.links {
@@ -177,6 +205,8 @@ func (c *Cluster) Heal() {
 	for _, h := range c.hosts {
 		h.disk.full.Store(false)
 		h.disk.left.Store(0)
+		h.ballots.full.Store(false)
+		h.ballots.left.Store(0)
 		h.stops = h.stood()
 		h.away = min(h.away, c.now)
 		h.Boot()
@@ -184,6 +214,7 @@ func (c *Cluster) Heal() {
 	c.Stir()
 	for _, h := range c.hosts {
 		h.settle()
+		h.thaw()
 	}
 	if c.change != nil {
 		c.change.pause, c.change.joins = firstChange, c.now
@@ -235,6 +266,8 @@ func drawFaults(random *rand.Rand, hosts []domain.NodeID, span time.Duration) (f
 				f.For = 0
 			case Transfer:
 				f.Host, f.For = "leader", 0
+			case Rivals:
+				f.Host, f.Syncs = "leader", random.IntN(3)
 			case Full, Pause, Demote, Replace:
 			}
 			f.At, f.For, f.By = f.At.Round(time.Millisecond), f.For.Round(time.Millisecond), f.By.Round(time.Millisecond)

@@ -27,6 +27,8 @@ type Host struct {
 	member  raftlog.Member
 	disk    *disk
 	models  *crashdisk.Disk
+	ballots *disk            // of an election beside the log
+	parts   *parts           // nil: none, or the node is not running
 	log     *raftlog.Stepped // nil: the node is not running
 	node    *node.Node
 	leads   eventlog.Leadership // what the node asks whether it leads
@@ -43,7 +45,8 @@ type Host struct {
 	applied uint64
 	rival   uint64 // the term in which it was seen to lead beside another
 	copies  int
-	quits   int // how often it gave up, though its disk was well
+	hasty   bool // it is started again at once, the next time
+	quits   int  // how often it gave up, though its disk was well
 	// presumed is, of a mutation, the last entry that each other node was taken to have.
 	presumed map[uint64]uint64
 
@@ -59,7 +62,7 @@ type job struct {
 }
 
 func newHost(c *Cluster, place int) *Host {
-	h := &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New()}
+	h := &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New(), ballots: newDisk()}
 	if m := c.config.mutation; m != nil {
 		h.disk.late = m.late
 	}
@@ -108,7 +111,7 @@ func (h *Host) open() (err error) {
 	}
 	h.log, err = raftlog.OpenStepped("node", raftlog.Options{
 		Cluster: "simulated", Node: h.member.Node, Members: members, Transport: h,
-		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: election}, Kept: c.config.Kept,
+		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: timeout}, Kept: c.config.Kept,
 		Records: pebblelog.Options{FS: h.disk, Small: true, Clock: func() time.Time { wall, _ := h.clocks(); return wall }},
 	}, h.wait)
 	if err != nil {
@@ -134,6 +137,9 @@ func (h *Host) open() (err error) {
 	}
 	h.watch()
 	h.wind()
+	if c.services != nil {
+		return c.services.boot(h)
+	}
 	return nil
 }
 
@@ -141,6 +147,9 @@ func (h *Host) open() (err error) {
 func (h *Host) close() error {
 	if !h.up() {
 		return nil
+	}
+	if h.cluster.services != nil {
+		h.cluster.services.kill(h)
 	}
 	h.disk.dead.Store(true) // nothing of what is left to do reaches the disk
 	err := h.log.Kill()
@@ -166,11 +175,12 @@ func (h *Host) Crash(keepPercent int, seed uint64) error {
 	}
 	h.cluster.counts.Crashes++
 	config := vfs.CrashCloneCfg{UnsyncedDataPercent: keepPercent, RNG: rand.New(rand.NewPCG(seed, seed))}
-	kept, models := h.disk.crashed(config), h.models.CrashClone(config)
+	kept, models, ballots := h.disk.crashed(config), h.models.CrashClone(config), h.ballots.crashed(config)
+	h.ballots.dead.Store(true)
 	if err := h.close(); err != nil {
 		return err
 	}
-	h.disk, h.models, h.away = kept, models, 0
+	h.disk, h.models, h.ballots, h.away = kept, models, ballots, 0
 	h.cluster.Stir()
 	return nil
 }
@@ -190,27 +200,6 @@ func (h *Host) Boot() {
 	}
 	h.cluster.Stir()
 	h.settle()
-}
-
-// Pause stops the process for a time, as SIGSTOP does: its clocks go on.
-func (h *Host) Pause(d time.Duration) {
-	now := h.cluster.now
-	until := max(h.away, now+d)
-	h.stops += until - max(h.away, now)
-	h.away = until
-	h.cluster.Stir()
-	h.cluster.after(h.away-now, func() {
-		h.cluster.Stir()
-		h.settle()
-		h.look()
-	})
-}
-
-// look has the node read its clock, which a running one does all the time.
-func (h *Host) look() {
-	if h.awake() {
-		h.node.Now()
-	}
 }
 
 // Step moves the wall clock of the machine.
@@ -320,14 +309,18 @@ func (h *Host) down() {
 	if err := h.Crash(0, 0); err != nil {
 		h.cluster.violate("%s: %v", h.member.Node, err)
 	}
-	h.cluster.after(restartAfter, h.Boot)
+	again := restartAfter
+	if h.hasty {
+		again, h.hasty = restartSoon, false
+	}
+	h.cluster.after(again, h.Boot)
 }
 
 // maxQuits is how often a node may give up by itself until nobody starts it any more.
 const maxQuits = 3
 
 // restartAfter is how long it takes until a process that ended is started again.
-const restartAfter = 10 * time.Second
+const restartAfter, restartSoon = 10 * time.Second, 100 * time.Millisecond
 
 // wind plans the next tick of Raft's time, while that runs.
 func (h *Host) wind() {
@@ -339,6 +332,9 @@ func (h *Host) wind() {
 	next := tick*4/5 + time.Duration(c.random.Int64N(int64(tick*2/5)))
 	if h.log.Standing().Knows.NodeID == "" { // else two that ask at once would ask at once for ever
 		next += time.Duration(c.random.Int64N(int64(2 * tick)))
+	}
+	if c.now < c.aligned {
+		next = tick - c.now%tick
 	}
 	c.after(next, func() {
 		h.wound = false

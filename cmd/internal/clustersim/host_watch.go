@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -73,4 +74,33 @@ func (h *Host) String() string {
 		follows = "follows " + string(now.Knows.NodeID)
 	}
 	return fmt.Sprintf("%s %s in term %d, log at %d", h.member.Node, follows, now.Term, h.seen)
+}
+
+// Pause stops the process for a time, as SIGSTOP does: its clocks go on.
+func (h *Host) Pause(d time.Duration) {
+	now := h.cluster.now
+	until := max(h.away, now+d)
+	h.stops += until - max(h.away, now)
+	h.away = until
+	h.cluster.Stir()
+	h.cluster.after(h.away-now, func() {
+		h.cluster.Stir()
+		h.settle()
+		h.look()
+		h.thaw()
+	})
+}
+
+// thaw has the services of a node that runs on do what waited for that.
+func (h *Host) thaw() {
+	if h.parts != nil && h.awake() {
+		h.parts.thaw()
+	}
+}
+
+// look has the node read its clock, which a running one does all the time.
+func (h *Host) look() {
+	if h.awake() {
+		h.node.Now()
+	}
 }

@@ -6,12 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
 
+	"github.com/ringrift/rift/cmd/internal/elector"
+	"github.com/ringrift/rift/cmd/internal/membership"
 	"github.com/ringrift/rift/cmd/internal/node"
+	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/domain"
+	documents "github.com/ringrift/rift/domain/gossip"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
@@ -28,6 +33,13 @@ type mutation struct {
 	sends func(from *Host, m *raftpb.Message) // changes a message on its way, or adds others
 	asks  func(order *node.Order, attempt int)
 	late  bool // of each two syncs of entries, the first is not done
+
+	votes   func(*parts, *elector.VoterConfig)       // changes a voter of the election beside the log
+	elects  func(*parts, *elector.Config)            // changes a candidate of it
+	talks   func(from, to *Host, ask *documents.Ask) // changes what a node is asked by gossip
+	relays  func(*parts, *relay.Config)              // changes a hub
+	watches func(*parts, *membership.Config)         // changes what becomes of members that come and go
+	unheard func(from int, to *Host) bool            // tells probes whose answers are lost
 }
 
 // The rules that mutations break.
@@ -42,7 +54,10 @@ const (
 	ruleCommand = "a command that is sent again takes effect once"
 )
 
-var mutations = []mutation{
+var mutations = slices.Concat(ofLog, ofServices)
+
+// ofLog are those of the replicated log and of who works on it.
+var ofLog = []mutation{
 	{
 		name: "double-vote", does: "a voter that gave its vote in a term gives it to whoever else asks", rule: ruleLeader,
 		seen: []string{"has the leaders"},

@@ -118,6 +118,7 @@ func (w *World) Inflict(f Fault) error {
 	if w.load.next != nil { // work goes on in bad times
 		c.after(w.load.upTo(probesWithin), w.load.next)
 	}
+	c.services.mail.burst()
 	for i := range probesEach {
 		within := probesWithin
 		if i%2 == 0 {
@@ -154,7 +155,7 @@ func Begin(plan Plan) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := New(Config{Seed: plan.Seed, Voters: plan.voters, Learners: plan.learner, Kept: keptEntries[plan.Seed%uint64(len(keptEntries))], mutation: broken})
+	c, err := New(Config{Seed: plan.Seed, Voters: plan.voters, Learners: plan.learner, Kept: keptEntries[plan.Seed%uint64(len(keptEntries))], mutation: broken, Services: true})
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +175,7 @@ func (w *World) Finish(ctx context.Context) {
 	c.Run(max(w.span-c.now, 0))
 	c.Heal()
 	c.Until(patienceAfter, func() bool { return w.load.idle() || len(c.broken) > 0 })
-	c.Settle()
-	c.Check(ctx)
+	c.Audit(ctx)
 	w.load.check()
 }
 
@@ -187,6 +187,7 @@ func (l *load) idle() bool {
 func (w *World) report(r Report) Report {
 	c := w.Cluster
 	r.Events, r.Calls, r.Counts, r.Broken = len(c.truth), w.load.orders, c.counts, append([]string{}, c.broken...)
+	r.Counts.Services = c.services.counts()
 	r.Timed = !w.load.stepped
 	for id := range w.load.fates {
 		if state, ended := w.load.audit.Ended(id); ended && state == work.StateDone {

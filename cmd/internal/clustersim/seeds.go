@@ -120,6 +120,7 @@ func (c *Counts) add(other Counts) {
 	c.Elections += other.Elections
 	c.Copies += other.Copies
 	c.Replaced += other.Replaced
+	c.Services.add(other.Services)
 }
 
 // shrunk is how many failing seeds are made smaller: each is played again and again.

@@ -1,0 +1,338 @@
+package clustersim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ringrift/rift/cmd/internal/elector"
+	"github.com/ringrift/rift/commands"
+	electioncmd "github.com/ringrift/rift/commands/election"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/election"
+	"github.com/ringrift/rift/eventlog"
+	electionedge "github.com/ringrift/rift/transport/election"
+)
+
+// The times of an election in a simulation.
+const (
+	electionLease = 2 * time.Second
+	electsWithin  = 60 * electionLease // once nothing is wrong any more
+	sharedEvery   = time.Second        // between two appends of a node to the shared log
+	ballotFolder  = "voter"
+	electionGroup = "shared"
+)
+
+// elections is the election of nodes that share a log: the voters have ballots on disks
+// of their own, which a lost machine leaves behind.
+type elections struct {
+	*services
+	voters   []domain.NodeID
+	log      *eventlog.Memory
+	newest   election.LeaderChanged // of the log
+	promised map[domain.NodeID]election.Ballot
+	resigned map[uint64]bool // terms whose leader gave up
+	elected  int
+	stored   int
+	told     bool // that two lead
+}
+
+// candidate is a node's part in an election.
+type candidate struct {
+	voter   *elector.Voter
+	elector *elector.Elector
+	fenced  *elector.Fenced
+	read    domain.Position // of the shared log
+	term    uint64          // of the newest change of leader that it has read
+	at      domain.Position // of that
+	planned int             // of its steps; an older plan does nothing
+}
+
+func newElections(s *services) *elections {
+	v := &elections{services: s, log: eventlog.NewMemory(), promised: map[domain.NodeID]election.Ballot{}, resigned: map[uint64]bool{}}
+	v.voters = slices.Sorted(slices.Values(s.cluster.config.Voters))
+	return v
+}
+
+func (v *elections) boot(p *parts) error {
+	h := p.host
+	if !slices.Contains(v.voters, h.Name()) {
+		return nil
+	}
+	if err := h.ballots.MkdirAll(ballotFolder, 0o700); err != nil {
+		return err
+	}
+	if root, err := h.ballots.OpenDir(""); err != nil {
+		return err
+	} else if err := root.Sync(); err != nil {
+		return err
+	}
+	config := elector.VoterConfig{
+		Node: h.Name(), Electorate: election.Electorate{Voters: v.voters, Lease: electionLease}, FS: h.ballots, Dir: ballotFolder,
+		Since: p.since, Now: v.cluster.Now, Known: func() (domain.Position, uint64) { return p.at, p.term },
+	}
+	if m := v.cluster.config.mutation; m != nil && m.votes != nil {
+		m.votes(p, &config)
+	}
+	var err error
+	if p.voter, err = elector.OpenVoter(config); err != nil {
+		return err
+	}
+	p.fenced = elector.Fence(shared{v.log, p}, electionGroup)
+	bus, err := commands.NewBus(p.fenced, v.cluster.catalog, nil, electioncmd.Specs())
+	if err != nil {
+		return err
+	}
+	taking := elector.Config{
+		Voter: p.voter, Peers: map[domain.NodeID]elector.Peer{}, Addresses: map[domain.NodeID]string{}, Position: func() domain.Position { return p.read },
+		Draw: func() float64 { return v.random.Float64() * v.random.Float64() },
+		Record: func(ctx context.Context, term uint64) error {
+			_, err := bus.Do(ctx, domain.Facts{Command: fmt.Sprintf("lead/%s/%d", h.Name(), term), Now: v.cluster.Now()}, electioncmd.TakeLead{Cluster: electionGroup, Leader: h.Name(), Term: term})
+			v.catchUp(p)
+			return err
+		},
+		Runtime: elector.Runtime{
+			Go: func(what func()) { v.begin(p, what) },
+			All: func(all ...func()) {
+				left := len(all)
+				for _, one := range all {
+					v.begin(p, func() { one(); left-- })
+				}
+				v.wait(func() bool { return left == 0 })
+			},
+			Within: func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+				within, end := context.WithCancel(ctx)
+				v.after(p.lasts(d), end)
+				return within, end
+			},
+			Sleep: func(ctx context.Context, d time.Duration) {
+				until := v.now + p.lasts(d)
+				v.after(p.lasts(d), func() {})
+				v.wait(func() bool { return v.now >= until || ctx.Err() != nil })
+			},
+			Wake: func() { v.plan(p, 0) },
+		},
+	}
+	for _, other := range v.cluster.hosts {
+		if slices.Contains(v.voters, other.Name()) {
+			taking.Addresses[other.Name()] = other.member.Address
+			if other != h {
+				taking.Peers[other.Name()] = voterOf{h, other}
+			}
+		}
+	}
+	if m := v.cluster.config.mutation; m != nil && m.elects != nil {
+		m.elects(p, &taking)
+	}
+	if p.elector, err = elector.New(taking); err != nil {
+		return err
+	}
+	p.fenced.Attach(p.elector)
+	ballot := p.voter.Ballot()
+	if before, had := v.promised[h.Name()]; had && (ballot.Term != before.Term || ballot.VotedFor != before.VotedFor) && ballot.Term <= before.Term {
+		v.cluster.violate("the ballot of %s is back at term %d for %q, after %d for %q", h.Name(), ballot.Term, ballot.VotedFor, before.Term, before.VotedFor)
+	}
+	v.promised[h.Name()] = ballot
+	v.plan(p, 0)
+	v.begin(p, func() { v.appends(p) })
+	return nil
+}
+
+// plan has the elector look after a time by its clock.
+func (v *elections) plan(p *parts, d time.Duration) {
+	p.planned++
+	plan := p.planned
+	v.after(p.lasts(d), func() {
+		p.run(func() {
+			if plan == p.planned {
+				if next := p.elector.Step(p.ctx); plan == p.planned {
+					v.plan(p, next)
+				}
+			}
+		})
+	})
+}
+
+// catchUp has a node read what is on the shared log.
+func (v *elections) catchUp(p *parts) {
+	for e, err := range v.log.ReadAll(context.Background(), p.read+1, eventlog.Forward, eventlog.Filter{}) {
+		if err != nil {
+			return
+		}
+		p.read = e.Position
+		if e.Type == (election.LeaderChanged{}).EventType() && v.cluster.catalog.Fill(&e) == nil {
+			p.at, p.term = e.Position, e.Event.(election.LeaderChanged).Term
+		}
+	}
+}
+
+// appends has a node decide something now and then, which the log takes while it leads.
+func (v *elections) appends(p *parts) {
+	for i := 0; !p.dead() && !v.ending; i++ {
+		v.sleep(sharedEvery/2 + v.upTo(sharedEvery))
+		v.catchUp(p)
+		if _, err := p.fenced.Append(p.ctx, domain.Stream("decided", string(p.host.Name())), domain.AnyRevision, eventlog.Proposed{
+			ID: domain.DeriveID(fmt.Sprintf("decided/%s/%v/%d", p.host.Name(), p.offset, i), 0), Type: "DECIDED", Version: 1, Time: v.cluster.Now(), Data: []byte(`{}`),
+		}); err == nil {
+			v.stored++
+		}
+	}
+}
+
+// voterOf is the way from a candidate to a voter.
+type voterOf struct{ from, to *Host }
+
+func (w voterOf) Vote(ctx context.Context, q electionedge.Vote) (election.VoteAnswer, error) {
+	return ask(ctx, w.from.cluster.services, question[election.VoteAnswer]{
+		kind: "election.vote", from: w.from.place, to: w.to, within: electionLease, twice: true,
+		do: func(ctx context.Context, p *parts) (election.VoteAnswer, error) {
+			return p.voter.Vote(ctx, election.Candidacy{Candidate: q.Candidate, Term: q.Term, LastPosition: q.LastPosition}, q.PreVote)
+		},
+	})
+}
+
+func (w voterOf) Heartbeat(ctx context.Context, q electionedge.Heartbeat) (election.BeatAnswer, error) {
+	return ask(ctx, w.from.cluster.services, question[election.BeatAnswer]{
+		kind: "election.heartbeat", from: w.from.place, to: w.to, within: electionLease, twice: true,
+		do: func(ctx context.Context, p *parts) (election.BeatAnswer, error) {
+			return p.voter.Heartbeat(ctx, election.Heartbeat{Leader: q.Leader, Term: q.Term, Lease: q.LeaseSeconds.Duration()})
+		},
+	})
+}
+
+// shared is the log that the nodes share, which takes a while and honours the end of its
+// caller's time.
+type shared struct {
+	*eventlog.Memory
+	part *parts
+}
+
+func (s shared) Close() error { return nil }
+
+func (s shared) SetStreamMeta(context.Context, domain.StreamID, eventlog.StreamMeta) error {
+	return nil
+}
+
+func (s shared) StreamMeta(context.Context, domain.StreamID) (eventlog.StreamMeta, error) {
+	return eventlog.StreamMeta{}, nil
+}
+
+func (s shared) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
+	v := s.part.host.cluster.services.votes
+	takes := v.upTo(electionLease / 20)
+	if v.random.IntN(20) == 0 {
+		takes = v.upTo(3 * electionLease)
+	}
+	until := v.now + takes
+	v.after(takes, func() {})
+	v.wait(func() bool { return v.now >= until || ctx.Err() != nil })
+	if ctx.Err() != nil {
+		return eventlog.Receipt{}, domain.Errorf(domain.Timeout, "append: %w", ctx.Err())
+	}
+	receipt, err := s.Memory.Append(ctx, stream, expected, events...)
+	if err == nil {
+		v.took(s.part, stream, events)
+	}
+	return receipt, err
+}
+
+// took looks at what the shared log took: one leader per term, and nothing that an older
+// one decided.
+func (v *elections) took(p *parts, stream domain.StreamID, events []eventlog.Proposed) {
+	for _, e := range events {
+		if stream != election.Stream(electionGroup) {
+			// What a node sent in a term of its own may come after a later one of its own.
+			if e.Meta.Term != v.newest.Term && v.newest.Leader != p.host.Name() {
+				v.cluster.violate("the shared log took what %s decided in term %d, in the term %d of %s", p.host.Name(), e.Meta.Term, v.newest.Term, v.newest.Leader)
+			}
+			continue
+		}
+		changed, err := v.cluster.catalog.Decode(e.Type, e.Version, e.Data)
+		if err != nil {
+			v.cluster.violate("the shared log took %s: %v", e.Type, err)
+			continue
+		}
+		if now := changed.(election.LeaderChanged); now.Term <= v.newest.Term {
+			v.cluster.violate("the shared log has %s as the leader of term %d after %s of %d", now.Leader, now.Term, v.newest.Leader, v.newest.Term)
+		} else {
+			v.newest = now
+			v.elected++
+		}
+	}
+}
+
+// check looks whether two hold the lease, and whether a voter broke its promise.
+func (v *elections) check() {
+	var holders []string
+	for _, h := range v.cluster.hosts {
+		p := h.parts
+		if p == nil || p.elector == nil {
+			continue
+		}
+		if now := p.elector.Leader(); now.Self {
+			holders = append(holders, fmt.Sprintf("%s in term %d", h.Name(), now.Term))
+		}
+		v.keeps(p)
+	}
+	if len(holders) > 1 && !v.told {
+		v.told = true
+		v.cluster.violate("two hold the lease of the election: %s", strings.Join(holders, ", "))
+	}
+}
+
+// keeps looks whether a voter keeps what it promised: one vote per term, terms that only
+// grow, and nobody else before its lease is over by the voter's own clock.
+func (v *elections) keeps(p *parts) {
+	name, now, before := p.host.Name(), p.voter.Ballot(), v.promised[p.host.Name()]
+	if now == before {
+		return
+	}
+	v.promised[name] = now
+	switch {
+	case now.Term < before.Term:
+		v.cluster.violate("the ballot of %s went back from term %d to %d", name, before.Term, now.Term)
+	case now.Term == before.Term && now.VotedFor != before.VotedFor:
+		v.cluster.violate("%s voted for %s and for %s in term %d", name, before.VotedFor, now.VotedFor, now.Term)
+	case now.VotedFor != before.VotedFor && p.since() < before.Until:
+		v.cluster.violate("%s voted for %s in term %d while it was bound to %s for another %v", name, now.VotedFor, now.Term, before.VotedFor, before.Until-p.since())
+	case now.VotedFor == before.VotedFor && now.Term == before.Term && now.Until < before.Until && !v.resigned[now.Term]:
+		v.cluster.violate("%s took back its promise to %s in term %d", name, now.VotedFor, now.Term)
+	}
+}
+
+// settle waits until somebody leads.
+func (v *elections) settle() {
+	c := v.cluster
+	for until := c.now + electsWithin; c.now < until; {
+		if v.leader() != nil {
+			return
+		}
+		v.stir()
+		c.Run(electionLease)
+	}
+	c.violate("nobody was elected for the shared log within %v", electsWithin)
+}
+
+// resign has whoever leads give the leadership up.
+func (v *elections) resign() {
+	for _, h := range v.cluster.hosts {
+		if p := h.parts; p != nil && p.elector != nil && h.awake() {
+			if now := p.elector.Leader(); now.Self {
+				v.resigned[now.Term] = true
+				v.begin(p, func() { p.elector.Resign(p.ctx) })
+			}
+		}
+	}
+}
+
+// leader is who leads; nil: nobody.
+func (v *elections) leader() *Host {
+	for _, h := range v.cluster.hosts {
+		if p := h.parts; p != nil && p.elector != nil && p.elector.Leader().Self {
+			return h
+		}
+	}
+	return nil
+}

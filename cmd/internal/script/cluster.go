@@ -32,11 +32,14 @@ var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (st
 	"pause":     (*Env).fault,
 	"transfer":  (*Env).fault,
 	"demote":    (*Env).fault,
+	"rivals":    (*Env).fault,
 	"replace":   (*Env).fault,
 	"heal":      (*Env).heal,
 	"deliver":   (*Env).deliver,
 	"drop":      (*Env).drop,
 	"standing":  (*Env).standing,
+	"services":  (*Env).services,
+	"call":      (*Env).call,
 	"audit":     (*Env).audit,
 }
 
@@ -44,13 +47,15 @@ var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (st
 // waits until one of them leads. With items, workers do them while time passes, as in
 // rift simulate cluster.
 //
-//	cluster n1 n2 n3 [learner=n4] [seed=1] [nodes=40 items=40 span=720h [breaks=double-vote]]
+// With with=services the nodes elect, gossip, probe and take calls beside the log.
+//
+//	cluster n1 n2 n3 [learner=n4] [seed=1] [with=services] [nodes=40 items=40 span=720h [breaks=double-vote]]
 func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, error) {
 	if env.shown > 0 || env.cluster != nil {
 		return "", domain.Errorf(domain.Invalid, "cluster: want it first in a script")
 	}
 	var voters, learners []domain.NodeID
-	plan := clustersim.Plan{Seed: 1}
+	plan, beside := clustersim.Plan{Seed: 1}, false
 	for _, arg := range d.CmdArgs {
 		if len(arg.Vals) == 0 {
 			voters = append(voters, domain.NodeID(arg.Key))
@@ -68,6 +73,10 @@ func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, 
 			plan.Items, err = strconv.Atoi(value)
 		case "span":
 			plan.Span, err = time.ParseDuration(value)
+		case "with":
+			if beside = value == "services"; !beside {
+				err = fmt.Errorf("want services")
+			}
 		case "breaks":
 			plan.Breaks = value
 		default:
@@ -91,7 +100,7 @@ func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, 
 		}
 		env.cluster = env.world.Cluster
 	} else {
-		env.cluster, err = clustersim.New(clustersim.Config{Seed: plan.Seed, Voters: voters, Learners: learners, Node: env.configure})
+		env.cluster, err = clustersim.New(clustersim.Config{Seed: plan.Seed, Voters: voters, Learners: learners, Node: env.configure, Services: beside, Steady: beside})
 		if err != nil {
 			return "", err
 		}
@@ -189,6 +198,7 @@ func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
 //	pause n1 for=20s
 //	transfer leader
 //	demote n1 [for=1m]
+//	rivals leader [syncs=1] [for=1m]
 //	replace n1 [for=1m]
 func (env *Env) fault(ctx context.Context, d *datadriven.TestData) (string, error) {
 	if env.cluster == nil || len(d.CmdArgs) == 0 {
@@ -273,7 +283,10 @@ func (env *Env) messages(ctx context.Context, d *datadriven.TestData, do func(*c
 	for _, m := range do(env.cluster, func(m clustersim.Message) bool {
 		return is("from", string(m.From)) && is("to", string(m.To)) && is("type", m.Type)
 	}) {
-		line := fmt.Sprintf("%s to %s: %s of term %d", m.From, m.To, m.Type, m.Term)
+		line := fmt.Sprintf("%s to %s: %s", m.From, m.To, m.Type)
+		if m.Term > 0 {
+			line += fmt.Sprintf(" of term %d", m.Term)
+		}
 		if counts[line]++; counts[line] == 1 {
 			order = append(order, line)
 		}
@@ -299,6 +312,40 @@ func (env *Env) standing(context.Context, *datadriven.TestData) (string, error) 
 	return b.String(), nil
 }
 
+// services shows how one of what runs beside the log stands on each node.
+//
+//	services election|gossip|swim|relay
+func (env *Env) services(_ context.Context, d *datadriven.TestData) (string, error) {
+	if env.cluster == nil || len(d.CmdArgs) != 1 {
+		return "", domain.Errorf(domain.Invalid, "services: want a cluster, and one of %v", clustersim.Services)
+	}
+	lines, err := env.cluster.Show(d.CmdArgs[0].Key)
+	return strings.Join(append(lines, ""), "\n"), err
+}
+
+// call has somebody beside a node call one that cannot be called, through the mailbox at
+// a hub. "services relay" shows what came of it.
+//
+//	call behind-1 through=n1 [from=n2] [kept]
+func (env *Env) call(ctx context.Context, d *datadriven.TestData) (string, error) {
+	if env.cluster == nil || len(d.CmdArgs) == 0 {
+		return "", domain.Errorf(domain.Invalid, "call: want a cluster, and a node that cannot be called")
+	}
+	through, _ := argument(d, "through")
+	from, given := argument(d, "from")
+	if !given {
+		from = through
+	}
+	at, beside := env.cluster.Host(through), env.cluster.Host(from)
+	if at == nil || beside == nil {
+		return "", domain.Errorf(domain.NotFound, "call: want nodes of the cluster, found through=%q and from=%q", through, from)
+	}
+	if err := env.cluster.Call(domain.NodeID(d.CmdArgs[0].Key), beside, at, d.HasArg("kept")); err != nil {
+		return "", err
+	}
+	return env.news(ctx)
+}
+
 // audit mends a cluster, waits until its nodes agree, and tells whether every rule held.
 //
 //	audit
@@ -309,8 +356,7 @@ func (env *Env) audit(ctx context.Context, _ *datadriven.TestData) (string, erro
 	if env.world != nil {
 		env.world.Finish(ctx)
 	} else {
-		env.cluster.Settle()
-		env.cluster.Check(ctx)
+		env.cluster.Audit(ctx)
 	}
 	news, err := env.news(ctx)
 	if err != nil {

@@ -68,7 +68,9 @@ func (h *Handler) observed(route *Route, meter *meter) endpoint.Middleware {
 			if err != nil {
 				code = CodeOf(err)
 			}
-			meter.seen(code, took)
+			if err != nil || !route.counts {
+				meter.seen(code, took)
+			}
 			h.log(ctx, route, x, took, code, err)
 			return response, err
 		}

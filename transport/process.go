@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -39,17 +40,21 @@ func Serve[Q, R any](path, name string, serve func(ctx context.Context, b Backen
 // its answer itself. An error is answered as a problem if nothing was
 // written yet. P is the struct of its parameters, for the API description.
 func Raw[P any](method, path, name string, serve func(b Backend, caller Caller, w http.ResponseWriter, r *http.Request) error, options ...Option) Route {
-	r := Route{Method: method, Path: path, Name: name, Kind: Plain, request: reflect.TypeFor[P]()}
+	r := Route{Method: method, Path: path, Name: name, Kind: Plain, counts: true, request: reflect.TypeFor[P]()}
 	r.plain = func(h *Handler) http.Handler {
+		meter := h.meters.of(&Route{Name: name})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			x := exchangeOf(r.Context())
 			caller, err := x.rawCaller()
 			if err == nil {
 				err = serve(h.backend, caller, w, r)
 			}
+			var code domain.Code
 			if err != nil {
+				code = CodeOf(err)
 				x.writeProblem(w, err)
 			}
+			meter.seen(code, time.Since(x.start))
 		})
 	}
 	return r.with(options)

@@ -58,6 +58,7 @@ type Route struct {
 	question func(v projections.View, input any) (any, error)
 	report   func(ctx context.Context, b Backend, input any) (any, domain.Position, error)
 	plain    func(h *Handler) http.Handler
+	counts   bool // plain counts what it serves
 
 	newInput func() any // a pointer to decode into
 	value    func(pointer any) any

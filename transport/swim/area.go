@@ -69,6 +69,7 @@ type Packets struct {
 	Failed   uint64 `json:"failed" doc:"to send"`
 	Dropped  uint64 `json:"dropped" doc:"for want of room, on either way"`
 	Received uint64 `json:"received"`
+	Refused  uint64 `json:"refused,omitempty" doc:"packets and streams of other clusters, without the key, or that are none"`
 	Streams  uint64 `json:"streams" doc:"opened by others"`
 }
 

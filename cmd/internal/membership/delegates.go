@@ -35,7 +35,8 @@ func (m *Member) NotifyConflict(existing, other *memberlist.Node) {
 // AckPayload says nothing besides.
 func (m *Member) AckPayload() []byte { return nil }
 
-// logLines reads what the library says. Nothing else tells of a suspicion.
+// logLines reads what the library says. Nothing else tells of a suspicion, or of what the
+// library refuses.
 type logLines struct{ m *Member }
 
 // Write takes a line.
@@ -49,6 +50,9 @@ func (l logLines) Write(line []byte) (int, error) {
 		l.m.mu.Lock()
 		l.m.refuted++
 		l.m.mu.Unlock()
+	}
+	if strings.HasPrefix(text, "[ERR]") && strings.Contains(said, " from=") { // what came was no member's
+		l.m.link.refused.Add(1)
 	}
 	if strings.HasPrefix(text, "[WARN]") {
 		l.m.config.Logger.Info(said)

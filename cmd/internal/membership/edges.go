@@ -172,7 +172,7 @@ func (m *Member) Status(context.Context) (wire.Status, error) {
 		Probes: m.probes, Suspicions: m.suspects, Refuted: m.refuted, Joins: m.joins,
 		Packets: wire.Packets{
 			Sent: m.link.sent.Load(), Failed: m.link.failed.Load(), Dropped: m.link.dropped.Load(),
-			Received: m.link.received.Load(), Streams: m.link.opened.Load(),
+			Received: m.link.received.Load(), Refused: m.link.refused.Load(), Streams: m.link.opened.Load(),
 		},
 	}
 	for _, k := range m.known {

@@ -82,7 +82,7 @@ func New(config Config) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{Opinions: NewOpinions(config), link: newLink(own, ip, port)}
+	m := &Member{Opinions: NewOpinions(config), link: newLink(config.Cluster, own, ip, port)}
 	config = m.config
 	m.knows, m.forgets = m.link.know, m.link.forget
 	m.link.trust(config.TLS)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -140,6 +141,13 @@ func TestStrangersAreKeptOut(t *testing.T) {
 		_ = response.Body.Close()
 		return response.StatusCode
 	}
+	of := func(cluster, text string) []byte {
+		packet, err := memberlist.AddLabelHeaderToPacket([]byte(text), cluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packet
+	}
 	for _, one := range []struct {
 		kind, from string
 		body       []byte
@@ -147,14 +155,21 @@ func TestStrangersAreKeptOut(t *testing.T) {
 	}{
 		{"text/plain", "", nil, 400},
 		{wire.PacketType, "localhost:1", nil, 400},
-		{wire.PacketType, "", []byte("garbage"), 204},
-		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 204},
+		{wire.PacketType, "", []byte("garbage"), 403},
+		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 403},
+		{wire.PacketType, "", of("other", "garbage"), 403},
+		{wire.PacketType, "", []byte{244}, 400},
+		{wire.PacketType, "", of("main", "garbage"), 204}, // which is found out later, and counted as well
 		{wire.PacketType, "", make([]byte, 64<<10+1), 413},
 	} {
 		if got := post(one.kind, one.from, one.body); got != one.want {
 			t.Errorf("%s from %q, %d bytes: want %d, found %d", one.kind, one.from, len(one.body), one.want, got)
 		}
 	}
+	await(t, "what was refused counted", func() bool {
+		status, err := boxes[0].Status(t.Context())
+		return err == nil && status.Packets.Refused >= 6
+	})
 	response, err := http.Get(boxes[0].server.URL + "/swim/stream")
 	if err != nil {
 		t.Fatal(err)
@@ -335,9 +350,9 @@ func FuzzPacket(f *testing.F) {
 	f.Add("10.0.0.1:7", []byte{0})
 	f.Add("", []byte{7, 2, 0, 1, 0, 1, 9, 9})
 	f.Add("[::1]:8770", []byte(`{"u":"http://x"}`))
-	f.Add("10.0.0.1:7", []byte{12, 4, 'm', 'a', 'i', 'n', 4, 0x85})
+	f.Add("10.0.0.1:7", []byte{244, 4, 'm', 'a', 'i', 'n', 4, 0x85})
 	f.Fuzz(func(t *testing.T, from string, packet []byte) {
-		if err := b.Packet(from, packet); err != nil && transport.CodeOf(err) != domain.Invalid && transport.CodeOf(err) != domain.TooMany {
+		if err := b.Packet(from, packet); err != nil && transport.CodeOf(err) != domain.Invalid && transport.CodeOf(err) != domain.Forbidden && transport.CodeOf(err) != domain.TooMany {
 			t.Error(err)
 		}
 		if n := b.count(t, swim.SwimAlive); n != 1 {
@@ -353,4 +368,27 @@ func TestAddressesOfMembers(t *testing.T) {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
+}
+
+// What comes by a connection is taken or dropped, and the member goes on alone.
+func FuzzStream(f *testing.F) {
+	b := newBox(f, "node-0").start(f, membership.Config{})
+	f.Add([]byte{244, 4, 'm', 'a', 'i', 'n', 6, 0x85})
+	f.Add([]byte("garbage"))
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		mine, theirs := net.Pipe()
+		if err := b.Stream(theirs); err != nil {
+			t.Error(err)
+		}
+		if err := mine.SetDeadline(time.Now().Add(time.Second)); err != nil {
+			t.Error(err)
+		}
+		_, _ = mine.Write(sent) // the member may hang up at any byte
+		if err := mine.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := b.count(t, swim.SwimAlive); n != 1 {
+			t.Errorf("want the member alone, found %d", n)
+		}
+	})
 }

@@ -32,6 +32,7 @@ const (
 // link carries packets and streams of memberlist over HTTP.
 type link struct {
 	own     *url.URL // this node, as others call it
+	cluster string   // the label of its packets
 	ip      net.IP
 	port    int
 	client  *http.Client
@@ -47,12 +48,12 @@ type link struct {
 	ending  context.Context
 	end     context.CancelFunc
 
-	sent, failed, dropped, received, opened atomic.Uint64
+	sent, failed, dropped, received, refused, opened atomic.Uint64
 }
 
-func newLink(own *url.URL, ip net.IP, port int) *link {
+func newLink(cluster string, own *url.URL, ip net.IP, port int) *link {
 	l := &link{
-		own: own, ip: ip, port: port, packets: make(chan *memberlist.Packet, maxReceived), streams: make(chan net.Conn),
+		own: own, cluster: cluster, ip: ip, port: port, packets: make(chan *memberlist.Packet, maxReceived), streams: make(chan net.Conn),
 		urls: map[string]*url.URL{}, seeds: map[string]*url.URL{}, sending: make(chan struct{}, maxSending),
 		client: &http.Client{Timeout: packetWithin, Transport: &http.Transport{
 			MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, ResponseHeaderTimeout: packetWithin,
@@ -239,7 +240,18 @@ func upgrade(ctx context.Context, conn net.Conn, target *url.URL) (net.Conn, err
 func (l *link) took(from string, packet []byte) error {
 	parsed, err := netip.ParseAddrPort(from)
 	if err != nil {
+		l.refused.Add(1)
 		return domain.Faulty("request", []domain.Fault{{Field: wire.FromHeader, Reason: "want host:port"}})
+	}
+	// The library looks at the label as well, and would tell nobody but its own log.
+	_, label, err := memberlist.RemoveLabelHeaderFromPacket(packet)
+	switch {
+	case err != nil:
+		l.refused.Add(1)
+		return domain.Errorf(domain.Invalid, "packet: %w", err)
+	case label != l.cluster:
+		l.refused.Add(1)
+		return domain.Errorf(domain.Forbidden, "packet: want one of the cluster %q, found %q", l.cluster, domain.Clip(label, 64))
 	}
 	select {
 	case l.packets <- &memberlist.Packet{Buf: packet, From: net.TCPAddrFromAddrPort(parsed), Timestamp: time.Now()}:

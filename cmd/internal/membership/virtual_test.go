@@ -1,0 +1,208 @@
+package membership_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+
+	"github.com/ringrift/rift/cmd/internal/membership"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/swim"
+)
+
+var calm = flag.Duration("membership.calm", 2*time.Minute, "virtual time in which packets are lost and nobody may be called dead")
+
+// air carries packets and streams between members in virtual time. It loses some packets,
+// and all between those that are cut off from each other.
+type air struct {
+	mu     sync.Mutex
+	random *rand.Rand
+	loss   float64
+	ports  map[string]*port // by host:port
+	cut    map[string]bool  // hosts that hear nobody and are not heard
+}
+
+// port is where a member is in the air.
+type port struct {
+	air     *air
+	ip      net.IP
+	address string
+	packets chan *memberlist.Packet
+	streams chan net.Conn
+	done    chan struct{}
+	once    sync.Once
+}
+
+func (a *air) port(i int) *port {
+	p := &port{air: a, ip: net.IPv4(10, 0, 0, byte(i+1)), packets: make(chan *memberlist.Packet, 1024), streams: make(chan net.Conn), done: make(chan struct{})}
+	p.address = net.JoinHostPort(p.ip.String(), "80")
+	a.ports[p.address] = p
+	return p
+}
+
+// to finds who is at an address; nil where nothing gets through.
+func (p *port) to(address string, loses bool) *port {
+	a := p.air
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	other := a.ports[address]
+	if other == nil || a.cut[p.address] || a.cut[address] || loses && a.random.Float64() < a.loss {
+		return nil
+	}
+	return other
+}
+
+func (p *port) FinalAdvertiseAddr(string, int) (net.IP, int, error) { return p.ip, 80, nil }
+
+func (p *port) WriteTo(b []byte, address string) (time.Time, error) {
+	now := time.Now()
+	if other := p.to(address, true); other != nil {
+		packet := &memberlist.Packet{Buf: append([]byte{}, b...), From: &net.UDPAddr{IP: p.ip, Port: 80}}
+		time.AfterFunc(time.Millisecond, func() {
+			packet.Timestamp = time.Now()
+			select {
+			case other.packets <- packet:
+			case <-other.done:
+			}
+		})
+	}
+	return now, nil
+}
+
+func (p *port) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
+	return p.WriteTo(b, a.Addr)
+}
+
+func (p *port) DialTimeout(address string, timeout time.Duration) (net.Conn, error) {
+	if other := p.to(address, false); other != nil {
+		mine, theirs := net.Pipe()
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		select {
+		case other.streams <- theirs:
+			return mine, nil
+		case <-other.done:
+		case <-timer.C:
+		}
+	}
+	return nil, domain.Errorf(domain.Unavailable, "nobody answers at %s", address)
+}
+
+func (p *port) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	return p.DialTimeout(a.Addr, timeout)
+}
+
+func (p *port) PacketCh() <-chan *memberlist.Packet { return p.packets }
+func (p *port) StreamCh() <-chan net.Conn           { return p.streams }
+
+func (p *port) Shutdown() error {
+	p.once.Do(func() { close(p.done) })
+	return nil
+}
+
+// Sixteen members with the library's own times, of which every twentieth packet is lost,
+// call nobody dead who is there; all of them see a death within twenty seconds; and those
+// who were cut off are alive to everybody within a minute and a half.
+func TestMembersInVirtualTime(t *testing.T) {
+	const count = 16
+	for seed := range uint64(2) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := &air{random: rand.New(rand.NewPCG(seed, 1)), loss: 0.05, ports: map[string]*port{}, cut: map[string]bool{}}
+				var members []*membership.Member
+				var ports []*port
+				ctx, stop := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				for i := range count {
+					p := a.port(i)
+					m, err := membership.New(membership.Config{
+						Node: domain.NodeID(fmt.Sprint("node-", i)), Cluster: "main", Address: "http://" + p.address, Join: []string{"http://10.0.0.1:80", "http://10.0.0.2:80"},
+						Tune: func(c *memberlist.Config) { c.Transport = p },
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					members, ports = append(members, m), append(ports, p)
+					running.Go(func() {
+						if err := m.Run(ctx); err != nil {
+							t.Error(err)
+						}
+					})
+				}
+				// none are those of whom somebody who is there thinks what nobody should.
+				thought := func(gone map[int]bool, of int, state swim.State) (by []int) {
+					for i, m := range members {
+						rows, err := m.Members(ctx)
+						if err != nil {
+							t.Fatal(err)
+						}
+						for _, row := range rows.Members {
+							if !gone[i] && i != of && row.NodeID == domain.NodeID(fmt.Sprint("node-", of)) && row.State == state {
+								by = append(by, i)
+							}
+						}
+					}
+					return by
+				}
+				within := func(d time.Duration, what string, holds func() bool) {
+					t.Helper()
+					began := time.Now()
+					for !holds() {
+						if time.Since(began) > d {
+							t.Fatalf("want %s within %v", what, d)
+						}
+						time.Sleep(time.Second)
+					}
+					t.Logf("%s after %v", what, time.Since(began))
+				}
+				everybody := func(gone map[int]bool) func() bool {
+					return func() bool {
+						for i := range members {
+							if !gone[i] && len(thought(gone, i, swim.SwimAlive)) < count-len(gone)-1 {
+								return false
+							}
+						}
+						return true
+					}
+				}
+				within(time.Minute, "everybody alive", everybody(nil))
+				for began := time.Now(); time.Since(began) < *calm; time.Sleep(time.Second) {
+					for i := range members {
+						if by := thought(nil, i, swim.SwimDead); len(by) > 0 {
+							t.Fatalf("node %d is there, and dead to %v after %v", i, by, time.Since(began))
+						}
+					}
+				}
+				a.mu.Lock()
+				for _, i := range []int{1, 5, 6} {
+					a.cut[ports[i].address] = true
+				}
+				a.mu.Unlock()
+				gone := map[int]bool{1: true, 5: true, 6: true}
+				within(40*time.Second, "all see three who are cut off", func() bool {
+					for i := range gone {
+						if len(thought(gone, i, swim.SwimDead)) < count-len(gone) {
+							return false
+						}
+					}
+					return true
+				})
+				a.mu.Lock()
+				clear(a.cut)
+				a.mu.Unlock()
+				within(90*time.Second, "everybody alive again", everybody(nil))
+				stop()
+				running.Wait()
+				time.Sleep(time.Minute) // probes of the library outlive it
+			})
+		})
+	}
+}

@@ -268,3 +268,32 @@ func FuzzAsk(f *testing.F) {
 		}
 	})
 }
+
+// Whatever another node answers, what this one says of itself stays its own, and what it
+// takes over is what a node may say.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`{"digests":"AA=="}`), []byte(`{"documents":[{"node_id":"a","incarnation":1767000000009,"counter":1,"time":"2026-01-02T03:04:05Z"}],"wanted":["a","../x","a"]}`))
+	f.Add([]byte(`{"same":true}`), []byte(`{}`))
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		p := gossip.NewPeers(doc("a", 0, 0))
+		asked := 0
+		err := p.Reconcile("main", gossip.Rules{Now: now}, func(ask gossip.Ask) (answer gossip.Answer, err error) {
+			asked++
+			if faults := ask.Faults(); len(faults) > 0 {
+				t.Errorf("asks what nobody answers: %v", faults)
+			}
+			if asked == 1 {
+				return answer, json.Unmarshal(first, &answer)
+			}
+			return answer, json.Unmarshal(second, &answer)
+		}, func(gossip.Merged) {})
+		if own := p.Own(); asked > 3 || own.NodeID != "a" || own.Facts != nil || err == nil && own.Incarnation < start {
+			t.Errorf("asked %d times, and says %+v", asked, own)
+		}
+		for _, d := range p.Documents() {
+			if len(d.Faults(now)) > 0 {
+				t.Errorf("taken over: %+v", d)
+			}
+		}
+	})
+}

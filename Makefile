@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash simulate-cluster fuzz determinism bench bench-long bench-queue bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash simulate-cluster fuzz determinism bench bench-long bench-queue bench-cluster bench-servers bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -99,10 +99,16 @@ bench-long: build ## the same, and append latency after ten million events
 	bin/rift bench --long
 
 bench-queue: build ## the queue against PostgreSQL in the same run, where that is installed; ARGS="-rounds 2 -o json"
-	cd cmd/benchqueue && $(GO) run . -rift $(CURDIR)/bin/rift $(ARGS)
+	cd cmd/benchpeers && $(GO) run . queue -rift $(CURDIR)/bin/rift $(ARGS)
 
-bench-check: ## vet and test the driver of bench-queue, a module of its own
-	cd cmd/benchqueue && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+bench-cluster: build ## three nodes against etcd and NATS JetStream in the same run, where these are installed; fail-over, idle nodes, relayed calls; ARGS="-kills 50 -only failover"
+	cd cmd/benchpeers && $(GO) run . cluster -rift $(CURDIR)/bin/rift -peers $(CURDIR)/bin/peers $(ARGS)
+
+bench-servers: ## build the etcd and the NATS server that bench-cluster takes before installed ones
+	cd cmd/benchpeers/servers && $(GO) build -o $(CURDIR)/bin/peers/etcd go.etcd.io/etcd/server/v3 && $(GO) build -o $(CURDIR)/bin/peers/nats-server github.com/nats-io/nats-server/v2
+
+bench-check: ## vet and test the driver of bench-queue and bench-cluster, a module of its own
+	cd cmd/benchpeers && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
 
 tidy-check: ## fail when go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff

@@ -12,7 +12,7 @@ import (
 // The ratio is the median of the rounds' ratios, not the ratio of the medians.
 func TestRatioIsTakenRoundByRound(t *testing.T) {
 	l := newLine("x", "jobs/s", []float64{10, 50, 200}, []float64{20, 100, 50}, want{">=", 0.9})
-	if l.Rift != (spread{50, 10, 200}) || l.Peer != (spread{50, 20, 100}) || *l.Ratio != (spread{0.5, 0.5, 4}) || *l.Met {
+	if l.Rift != (spread{50, 10, 200}) || *l.Peer != (spread{50, 20, 100}) || *l.Ratio != (spread{0.5, 0.5, 4}) || *l.Met {
 		t.Errorf("found %+v, ratio %+v, met %v", l, *l.Ratio, *l.Met)
 	}
 	if even := spreadOf([]float64{9, 1, 4, 2}); even != (spread{3, 1, 9}) {
@@ -55,7 +55,7 @@ func some() []round {
 }
 
 func TestReport(t *testing.T) {
-	r := newReport(settings{rounds: 2, queue: 1000, payload: 256, cell: 2 * time.Second}, some())
+	r := newQueueReport(queueSettings{settings{rounds: 2, cell: 2 * time.Second}, 1000, 256}, some())
 	r.Rift, r.Peer, r.Notes = "v1.2.3 0123456789ab", "PostgreSQL 15.18", []string{strings.Repeat("words ", 40)}
 	var table, doc bytes.Buffer
 	if err := r.table(&table); err != nil {
@@ -75,10 +75,10 @@ func TestReport(t *testing.T) {
 			t.Errorf("want %q in\n%s", row, table.String())
 		}
 	}
-	if err := r.json(&doc); err != nil {
+	if err := printJSON(&doc, r); err != nil {
 		t.Fatal(err)
 	}
-	var read report
+	var read queueReport
 	if err := json.Unmarshal(doc.Bytes(), &read); err != nil || len(read.Lines) != len(r.Lines) || len(read.Cells) != len(loads) || read.Cells[2].Rift[1].Short != 3 {
 		t.Errorf("found %+v, %v", read, err)
 	}

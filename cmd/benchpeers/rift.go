@@ -16,43 +16,62 @@ import (
 
 // rift is a node that serves an empty folder.
 type rift struct {
-	process *process
-	address string
+	node
 	version string
 	batches bool // it completes in batches
 }
 
-// startRift serves a folder of its own on the loopback, with settings of
-// nobody's environment and a policy that admits the load.
-func startRift(ctx context.Context, program, dir string) (r *rift, err error) {
-	version, err := versionOf(ctx, program)
-	if err != nil {
-		return nil, err
-	}
-	addrFile := filepath.Join(dir, "rift.addr")
-	server := exec.Command(program, "serve", "--data", filepath.Join(dir, "rift"), "--listen", "127.0.0.1:0", "--addr-file", addrFile, "--log-level", "warn")
-	server.Dir = dir
+// node is a process that serves a folder.
+type node struct {
+	process *process
+	address string // URL
+}
+
+// launch starts a node with settings of nobody's environment; those of a program that
+// measures are its flags. It does not wait until the node is ready.
+func launch(program, dir string, flags ...string) (n node, err error) {
+	server := exec.Command(program, append([]string{"serve", "--data", dir, "--log-level", "warn"}, flags...)...)
+	server.Dir = filepath.Dir(dir)
 	for _, pair := range os.Environ() {
 		if !strings.HasPrefix(pair, "RIFT_") {
 			server.Env = append(server.Env, pair)
 		}
 	}
-	r = &rift{version: version}
-	if r.process, err = start(server); err != nil {
+	n.process, err = start(server)
+	return n, err
+}
+
+// ready waits until the node answers, and everything of it is there.
+func (n *node) ready(ctx context.Context) error {
+	return n.process.await(ctx, func(ctx context.Context) error {
+		return http11{n.address, http.DefaultClient}.get(ctx, "/readyz", nil)
+	})
+}
+
+func (n *node) stop() error { return n.process.stop(syscall.SIGTERM) }
+
+func (n *node) cpu() (time.Duration, error) { return cpuOf(n.process.command.Process.Pid) }
+
+// startRift serves a folder of its own on the loopback, with a policy that admits the
+// load.
+func startRift(ctx context.Context, program, dir string) (r *rift, err error) {
+	r = &rift{}
+	if r.version, err = versionOf(ctx, program); err != nil {
 		return nil, err
 	}
-	err = r.process.await(ctx, func(ctx context.Context) error {
-		address, err := os.ReadFile(addrFile)
-		if err != nil {
-			return err
-		}
-		r.address = "http://" + strings.TrimSpace(string(address))
-		return http11{r.address, http.DefaultClient}.get(ctx, "/readyz", nil)
-	})
+	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.prepare(ctx); err != nil {
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	if r.node, err = launch(program, filepath.Join(dir, "rift"), "--listen", listen); err != nil {
+		return nil, err
+	}
+	r.address = "http://" + listen
+	if err := r.ready(ctx); err != nil {
+		return nil, err
+	}
+	if r.batches, err = prepare(ctx, r.address); err != nil {
 		return nil, errors.Join(err, r.stop())
 	}
 	return r, nil
@@ -74,15 +93,15 @@ func versionOf(ctx context.Context, program string) (string, error) {
 // policy lets any number of jobs wait, and a worker claim a batch.
 const policy = `{"policy":{"work":{"soft_limit":1000000000,"hard_limit":2000000000,"claim_limit":1000}},"reason":"a load to measure"}`
 
-func (r *rift) prepare(ctx context.Context) error {
-	h := http11{r.address, http.DefaultClient}
+// prepare sets the policy, and tells whether jobs are completed in batches.
+func prepare(ctx context.Context, address string) (batches bool, err error) {
+	h := http11{address, http.DefaultClient}
 	if err := h.post(ctx, "/policies/default", policy, nil); err != nil {
-		return err
+		return false, err
 	}
 	var refused *statusError
-	err := h.post(ctx, "/work/complete_batch", `{"items":[]}`, nil)
-	r.batches = err == nil || !errors.As(err, &refused) || refused.status != http.StatusNotFound
-	return nil
+	err = h.post(ctx, "/work/complete_batch", `{"items":[]}`, nil)
+	return err == nil || !errors.As(err, &refused) || refused.status != http.StatusNotFound, nil
 }
 
 // notes says what was not measured as it should be.
@@ -96,20 +115,26 @@ func (r *rift) notes() []string {
 // nodeFacts are those of a node with room for the largest batch.
 const nodeFacts = `"capabilities":["gpu"],"facts":{"gpu":"NVIDIA H100 PCIe","slots":256}`
 
-// client registers a node and gives it a connection of its own.
 func (r *rift) client(ctx context.Context, i int) (client, error) {
+	return register(ctx, r.address, i, r.batches)
+}
+
+// register makes the i-th worker known to a node, with a connection of its own.
+func register(ctx context.Context, address string, i int, batches bool) (client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 1
-	c := &riftClient{http11: http11{r.address, &http.Client{Transport: transport}}, transport: transport, node: nodeName(i), batches: r.batches}
+	c := &riftClient{http11: http11{address, &http.Client{Transport: transport}}, transport: transport, node: nodeName(i), batches: batches}
 	return c, c.post(ctx, "/nodes/register", fmt.Sprintf(`{"node_id":%q,%s}`, c.node, nodeFacts), nil)
 }
 
-// settle waits until the read models are where the log is and no reaction is due:
-// what is left would run beside the peer's cell.
-func (r *rift) settle(ctx context.Context) error {
-	h := http11{r.address, http.DefaultClient}
+func (r *rift) settle(ctx context.Context) error { return settle(ctx, r.address) }
+
+// settle waits until the read models of a node are where its log is and no reaction is
+// due: what is left would run beside the peer's cell.
+func settle(ctx context.Context, address string) error {
+	h := http11{address, http.DefaultClient}
 	for {
-		before, err := r.numbers(ctx, h)
+		before, err := numbers(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -121,7 +146,7 @@ func (r *rift) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		after, err := r.numbers(ctx, h)
+		after, err := numbers(ctx, h)
 		if err != nil {
 			return err
 		}
@@ -132,7 +157,7 @@ func (r *rift) settle(ctx context.Context) error {
 }
 
 // numbers are those of the health of the node, by the name of the check.
-func (r *rift) numbers(ctx context.Context, h http11) (map[string]map[string]int64, error) {
+func numbers(ctx context.Context, h http11) (map[string]map[string]int64, error) {
 	var health struct {
 		Checks []struct {
 			Name    string           `json:"name"`
@@ -151,7 +176,3 @@ func (r *rift) numbers(ctx context.Context, h http11) (map[string]map[string]int
 	}
 	return numbers, nil
 }
-
-func (r *rift) cpu() (time.Duration, error) { return cpuOf(r.process.command.Process.Pid) }
-
-func (r *rift) stop() error { return r.process.stop(syscall.SIGTERM) }

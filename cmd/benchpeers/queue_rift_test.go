@@ -69,13 +69,13 @@ func TestRiftClient(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+func TestParseQueue(t *testing.T) {
 	for _, args := range [][]string{{"-o", "yaml"}, {"-rounds", "0"}, {"-cell", "0s"}, {"-payload", "3"}, {"-queue", "-1"}, {"more"}} {
-		if _, err := parse(args, &bytes.Buffer{}); err == nil {
+		if _, err := parseQueue(args, &bytes.Buffer{}); err == nil {
 			t.Errorf("want %q refused", args)
 		}
 	}
-	if s, err := parse(nil, &bytes.Buffer{}); err != nil || s.rounds != 5 {
+	if s, err := parseQueue(nil, &bytes.Buffer{}); err != nil || s.rounds != 5 {
 		t.Errorf("found %+v, %v", s, err)
 	}
 }

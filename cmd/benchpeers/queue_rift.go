@@ -38,7 +38,12 @@ func (h http11) ask(ctx context.Context, method, path, body string, answer any) 
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	response, err := h.client.Do(request)
+	return answered(h.client, request, answer)
+}
+
+// answered sends a request and decodes its answer, unless that is nil.
+func answered(client *http.Client, request *http.Request, answer any) error {
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -47,14 +52,15 @@ func (h http11) ask(ctx context.Context, method, path, body string, answer any) 
 	if err != nil {
 		return err
 	}
+	where := request.Method + " " + request.URL.Path
 	if response.StatusCode != http.StatusOK {
-		return &statusError{response.StatusCode, fmt.Sprintf("%s %s: want 200, found %d %s", method, path, response.StatusCode, strings.TrimSpace(string(text)))}
+		return &statusError{response.StatusCode, fmt.Sprintf("%s: want 200, found %d %s", where, response.StatusCode, strings.TrimSpace(string(text)))}
 	}
 	if answer == nil {
 		return nil
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return fmt.Errorf("%s: %w", where, err)
 	}
 	return nil
 }

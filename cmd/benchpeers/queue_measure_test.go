@@ -73,7 +73,7 @@ func TestWorkerTakesAsManyAsItAdds(t *testing.T) {
 
 func TestCellsEndWithTheFirstError(t *testing.T) {
 	broken := errors.New("gone")
-	b := &bench{settings: settings{cell: time.Hour, payload: 64}, say: t.Logf}
+	b := &bench{queueSettings: queueSettings{settings: settings{cell: time.Hour}, payload: 64}, say: t.Logf}
 	if _, err := b.measure(t.Context(), &scripted{err: broken}, load{4, 1}); !errors.Is(err, broken) {
 		t.Errorf("want %v, found %v", broken, err)
 	}

@@ -61,7 +61,7 @@ type cell struct {
 type round map[load][2]cell
 
 type bench struct {
-	settings
+	queueSettings
 	rift, peer side
 	say        func(format string, args ...any)
 }
@@ -144,8 +144,8 @@ func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err
 	if err != nil {
 		return measured, err
 	}
-	from := time.Now().Add(b.settings.cell / 4)
-	until := from.Add(b.settings.cell)
+	from := time.Now().Add(b.cell / 4)
+	until := from.Add(b.cell)
 	working, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var group sync.WaitGroup
@@ -164,7 +164,7 @@ func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err
 		return measured, err
 	}
 	after, err := s.cpu()
-	return sum(workers, after-before, b.settings.cell), err
+	return sum(workers, after-before, b.cell), err
 }
 
 // worker is a client at work, with what was measured of it.

@@ -12,41 +12,49 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// save stores votes and entries.
+// save stores votes and entries. It does not store the commit index: after a crash the
+// records show which entries were applied, and the leader sends the rest.
 func (s *storage) save(hard *raftpb.HardState, entries []*raftpb.Entry) error {
-	batch := s.db.NewBatch()
-	sync := len(entries) > 0
-	if !raft.IsEmptyHardState(hard) {
-		text, err := proto.Marshal(hard)
-		if err != nil {
-			return err
-		}
-		_ = batch.Set([]byte(hardKey), text, nil)
-		sync = sync || hard.GetTerm() != s.hard.GetTerm() || hard.GetVote() != s.hard.GetVote()
-	}
-	if len(entries) > 0 {
-		from := entries[0].GetIndex()
-		if from <= s.last { // entries of another leader replace them
-			_ = batch.DeleteRange(entryKey(from), entryKey(s.last+1), nil)
-		}
-		for _, e := range entries {
-			text, err := proto.Marshal(e)
+	known := !raft.IsEmptyHardState(hard)
+	voted := known && (hard.GetTerm() != s.hard.GetTerm() || hard.GetVote() != s.hard.GetVote())
+	if voted || len(entries) > 0 {
+		batch := s.db.NewBatch()
+		if voted {
+			text, err := proto.Marshal(hard)
 			if err != nil {
 				return err
 			}
-			_ = batch.Set(entryKey(e.GetIndex()), text, nil)
-			s.bytes += int64(len(text))
+			_ = batch.Set([]byte(hardKey), text, nil)
+		}
+		if err := s.putEntries(batch, entries); err != nil {
+			return err
+		}
+		if err := s.commit(batch, true); err != nil {
+			return err
 		}
 	}
-	if err := s.commit(batch, sync); err != nil {
-		return err
-	}
-	if !raft.IsEmptyHardState(hard) {
+	if known {
 		s.hard = hard
 	}
 	if len(entries) > 0 {
 		s.remember(entries)
 		s.last = entries[len(entries)-1].GetIndex()
+	}
+	return nil
+}
+
+// putEntries adds entries to a batch. They replace entries of another leader.
+func (s *storage) putEntries(batch *pebble.Batch, entries []*raftpb.Entry) error {
+	if len(entries) > 0 && entries[0].GetIndex() <= s.last {
+		_ = batch.DeleteRange(entryKey(entries[0].GetIndex()), entryKey(s.last+1), nil)
+	}
+	for _, e := range entries {
+		text, err := proto.Marshal(e)
+		if err != nil {
+			return err
+		}
+		_ = batch.Set(entryKey(e.GetIndex()), text, nil)
+		s.bytes += int64(len(text))
 	}
 	return nil
 }

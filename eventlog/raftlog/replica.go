@@ -20,7 +20,7 @@ const (
 	maxApplying   = 16 << 20 // bytes of entries that wait to be applied
 	maxInFlight   = 64       // messages with entries to one follower
 	maxPending    = 32 << 20 // bytes of entries that were proposed and not applied
-	maxPendingNum = 8        // number of those; requests that wait for them share an entry
+	maxPendingNum = 2        // number of those; requests that wait for them share an entry
 	maxKept       = 64 << 20 // bytes of entries that are kept for followers
 	maxReads      = 4096     // confirmations that wait
 )
@@ -94,12 +94,8 @@ func newReplica(r *replica) (*replica, error) {
 	if r.applied > r.storage.last {
 		return nil, domain.Errorf(domain.Corrupt, "want entries up to the applied entry %d, found them up to %d: join this node anew with an empty folder", r.applied, r.storage.last)
 	}
-	if r.storage.hard.GetCommit() < r.applied { // the commit index is not synced; applied entries are committed
-		hard := &raftpb.HardState{Term: new(r.storage.hard.GetTerm()), Vote: new(r.storage.hard.GetVote()), Commit: new(r.applied)}
-		if err := r.storage.save(hard, nil); err != nil {
-			return nil, err
-		}
-	}
+	// The commit index is not stored with each entry; applied entries are committed.
+	r.storage.hard = &raftpb.HardState{Term: new(r.storage.hard.GetTerm()), Vote: new(r.storage.hard.GetVote()), Commit: new(max(r.storage.hard.GetCommit(), r.applied))}
 	raw, err := raft.NewRawNode(&raft.Config{
 		ID: r.id, ElectionTick: r.ticking.Election, HeartbeatTick: r.ticking.Heartbeat,
 		Storage: r.storage, Applied: r.applied, AsyncStorageWrites: true,

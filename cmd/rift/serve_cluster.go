@@ -29,7 +29,7 @@ type clusterLog struct {
 
 // openCluster opens a node's part of a replicated log.
 func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, transport *http.Transport, options pebblelog.Options) (*clusterLog, error) {
-	transport.MaxIdleConnsPerHost = 4
+	transport.MaxIdleConnsPerHost, transport.DisableCompression = 4, true
 	client := &http.Client{Transport: transport}
 	if file.Joins {
 		var asks []string

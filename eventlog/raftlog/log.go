@@ -40,7 +40,7 @@ type Ticking struct {
 }
 
 // DefaultTicking elects a new leader 1 to 2 s after the last message of the old one.
-var DefaultTicking = Ticking{Tick: 100 * time.Millisecond, Heartbeat: 2, Election: 10}
+var DefaultTicking = Ticking{Tick: 100 * time.Millisecond, Heartbeat: 3, Election: 10}
 
 // Options of a replicated log.
 type Options struct {

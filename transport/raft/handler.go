@@ -151,6 +151,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 		return refuse("term", domain.Conflict, "message of Raft: want term %d or a newer one, found %d", now, m.GetTerm())
 	}
 	h.taken.WithLabelValues(r.URL.Path).Inc()
+	w.Header()["Date"] = nil // none: a heartbeat is little more than its headers
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -249,6 +249,7 @@ func post(ctx context.Context, client *http.Client, signer *Signer, to domain.No
 		return nil, seal, domain.Errorf(domain.Invalid, "address of a node: %w", err)
 	}
 	r.Header.Set("Content-Type", contentType)
+	r.Header["User-Agent"] = []string{""} // none: a heartbeat is little more than its headers
 	if seal, err = signer.Sign(r, to, body); err != nil {
 		return nil, seal, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/output"
@@ -89,15 +88,11 @@ func (a *app) calcBatches(p *output.Printer, test rating.Test, path string) erro
 	if err := test.Check(); err != nil {
 		return calcError(err)
 	}
-	in := a.stdin
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return domain.Errorf(domain.NotFound, "batches: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
+	in, err := a.openFile("batches", path)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = in.Close() }()
 	batches, err := readBatches(in)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -307,15 +306,11 @@ func (d *resultDecoder) time(row *gameRow, text string) {
 
 // openResults reads a file of results; "-" is the standard input.
 func (a *app) openResults(path string) (*gameFile, error) {
-	in := a.stdin
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, domain.Errorf(domain.NotFound, "results: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
+	in, err := a.openFile("results", path)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { _ = in.Close() }()
 	results, err := readResults(in)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,15 +24,11 @@ const maxRoundRows = 100_000
 
 // openRounds reads a file of a tournament's results; "-" is the standard input.
 func (a *app) openRounds(path string) ([]roundRow, error) {
-	in := a.stdin
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, domain.Errorf(domain.NotFound, "results: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
+	in, err := a.openFile("results", path)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { _ = in.Close() }()
 	return readRounds(in)
 }
 

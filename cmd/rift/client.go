@@ -81,6 +81,16 @@ func (a *app) client(c *cobra.Command) (*client, error) {
 	return a.newClient(settings)
 }
 
+// printerAndClient makes the printer of the command's output and the client of its node.
+func (a *app) printerAndClient(c *cobra.Command) (*output.Printer, *client, error) {
+	p, err := a.printer()
+	if err != nil {
+		return nil, nil, err
+	}
+	asked, err := a.client(c)
+	return p, asked, err
+}
+
 func (a *app) newClient(settings config.Client) (*client, error) {
 	token, err := readToken(settings.TokenFile)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"io"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -126,15 +125,11 @@ func (a *app) readMatches(format, path string, config domain.ConfigKey) (matchfi
 	if err != nil {
 		return matchfile.File{}, err
 	}
-	in := a.stdin
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return matchfile.File{}, domain.Errorf(domain.NotFound, "matches: %w", err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
+	in, err := a.openFile("matches", path)
+	if err != nil {
+		return matchfile.File{}, err
 	}
+	defer func() { _ = in.Close() }()
 	if format == "pgn" {
 		return matchfile.ReadPGN(in, config)
 	}

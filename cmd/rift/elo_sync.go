@@ -28,11 +28,7 @@ func newEloSync(a *app) *cobra.Command {
 		Example: "  rift elo sync hex8_2p --with gpu-7:8770\n  rift elo sync hex8_2p --addr :8770 --with :8771 -o json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, words []string) error {
-			p, err := a.printer()
-			if err != nil {
-				return err
-			}
-			here, err := a.client(c)
+			p, here, err := a.printerAndClient(c)
 			if err != nil {
 				return err
 			}

@@ -82,11 +82,7 @@ func newEndpoint(a *app, e endpoint) *cobra.Command {
 		c.Flags().StringVar(&x.after, "after", "", "wait until the node has applied this position")
 	}
 	c.RunE = func(c *cobra.Command, words []string) error {
-		p, err := a.printer()
-		if err != nil {
-			return err
-		}
-		client, err := a.client(c)
+		p, client, err := a.printerAndClient(c)
 		if err != nil {
 			return err
 		}

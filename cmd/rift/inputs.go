@@ -145,6 +145,19 @@ func keepEvents(ctx context.Context, folder string, src *source) (string, error)
 	return file.Name(), nil
 }
 
+// openFile opens a file for reading; "-" is the standard input. An error begins with what
+// the file holds.
+func (a *app) openFile(what, path string) (io.ReadCloser, error) {
+	if path == stdinPath {
+		return io.NopCloser(a.stdin), nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, domain.Errorf(domain.NotFound, "%s: %w", what, err)
+	}
+	return file, nil
+}
+
 // lookAround suggests a command that shows the events around a position of the input,
 // if that command can read the input.
 func lookAround(paths []string, format string) string {

@@ -35,11 +35,7 @@ func newUndrain(a *app) *cobra.Command {
 		Example: "  rift nodes undrain gpu-7",
 		Args:    exactly("NODE-ID"),
 		RunE: func(c *cobra.Command, words []string) error {
-			p, err := a.printer()
-			if err != nil {
-				return err
-			}
-			asked, err := a.client(c)
+			p, asked, err := a.printerAndClient(c)
 			if err != nil {
 				return err
 			}

@@ -134,11 +134,7 @@ func policyValue(key, text string) json.RawMessage {
 }
 
 func (a *app) setPolicy(c *cobra.Command, change json.RawMessage, flags policySetFlags) error {
-	p, err := a.printer()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(c)
+	p, client, err := a.printerAndClient(c)
 	if err != nil {
 		return err
 	}
@@ -241,11 +237,7 @@ numbers (default@0). One version alone is held against the one in force.`,
 		},
 		ValidArgsFunction: cobra.FixedCompletions([]string{"defaults", domain.PolicyDefaultName, domain.PolicyDefaultName + "@"}, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace),
 		RunE: func(c *cobra.Command, words []string) error {
-			p, err := a.printer()
-			if err != nil {
-				return err
-			}
-			client, err := a.client(c)
+			p, client, err := a.printerAndClient(c)
 			if err != nil {
 				return err
 			}

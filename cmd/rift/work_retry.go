@@ -28,11 +28,7 @@ old one; called again for the same item, retry adds nothing more.`,
 		Example: "  rift work retry t-1",
 		Args:    exactly("TASK-ID"),
 		RunE: func(c *cobra.Command, words []string) error {
-			p, err := a.printer()
-			if err != nil {
-				return err
-			}
-			asked, err := a.client(c)
+			p, asked, err := a.printerAndClient(c)
 			if err != nil {
 				return err
 			}

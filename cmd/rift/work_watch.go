@@ -75,11 +75,7 @@ var watchColumns = []output.Column{
 
 // watchWork prints the numbers of the queue again and again.
 func (a *app) watchWork(c *cobra.Command, f watchFlags) error {
-	p, err := a.printer()
-	if err != nil {
-		return err
-	}
-	client, err := a.client(c)
+	p, client, err := a.printerAndClient(c)
 	if err != nil {
 		return err
 	}

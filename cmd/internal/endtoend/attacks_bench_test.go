@@ -109,10 +109,10 @@ func attackUntilTold(given string) (code int) {
 	at := slices.IndexFunc(attacks(), func(a attack) bool { return a.name == name })
 	end, err := attacks()[at].begin(context.Background(), address)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		return 1
 	}
-	fmt.Println("begun")
+	fmt.Fprintln(os.Stdout, "begun")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	end()
 	return 0

@@ -233,9 +233,9 @@ func TestTheCatalogUsesItsCodec(t *testing.T) {
 	}
 }
 
-// Whoever adds an event or an area and forgets the list is told so: every
-// exported type with an EventType is defined once, in a list of events, and
-// areas() above knows the exported list of each package.
+// Adding an event or an area without extending the list fails here: every exported
+// type with an EventType is defined once, in a list of events, and areas() above
+// has the exported list of each package.
 func TestEveryEventTypeIsListed(t *testing.T) {
 	fset := token.NewFileSet()
 	sources, err := filepath.Glob("*.go")
@@ -304,7 +304,7 @@ func TestEveryEventTypeIsListed(t *testing.T) {
 	}
 }
 
-// qualified is a name with its package: the one that it is given, unless it says.
+// qualified returns a name with its package, by default the given one.
 func qualified(pkg string, e ast.Expr) string {
 	switch name := e.(type) {
 	case *ast.Ident:

@@ -154,7 +154,7 @@ func TestEverySectionReadsBackWhole(t *testing.T) {
 	}
 }
 
-// fill gives every field a value that is not its zero.
+// fill sets every field to a value other than zero.
 func fill(v reflect.Value) {
 	switch v.Interface().(type) {
 	case time.Time:

@@ -6,7 +6,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// gamesCounted is at its second schema version: the first said count.
+// gamesCounted is at its second schema version; in the first its key was count.
 type gamesCounted struct {
 	Games int `json:"games"`
 }

@@ -12,9 +12,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// FuzzCatalog feeds any bytes to both ways into the catalogue. Neither panics;
-// what Decode read is written and read again without a change; what Translate
-// took is canonical: it encodes, and translating it again changes nothing.
+// FuzzCatalog passes arbitrary bytes to both ways into the catalogue. Neither
+// panics; what Decode accepted can be encoded and decoded again without a change;
+// what Translate accepted is canonical: it encodes, and translating it again
+// changes nothing.
 func FuzzCatalog(f *testing.F) {
 	catalog := wholeCatalog(f)
 	for _, eventType := range slices.Sorted(maps.Keys(canonical)) {
@@ -57,7 +58,7 @@ func readsBack(t *testing.T, catalog *domain.Catalog, event domain.Event) {
 	def, _ := catalog.Lookup(event.EventType())
 	written, err := json.Marshal(event)
 	if err != nil {
-		return // a raw value that came from Decode may hold what JSON cannot
+		return // a raw value accepted by Decode may contain what JSON cannot represent
 	}
 	back, err := catalog.Decode(def.Type, def.Version, written)
 	if err != nil {
@@ -69,8 +70,8 @@ func readsBack(t *testing.T, catalog *domain.Catalog, event domain.Event) {
 	}
 }
 
-// FuzzStreamID: a name that is taken splits into its two parts and joins again,
-// and holds nothing that breaks a line, a path segment of a log, or a key.
+// FuzzStreamID: an accepted name splits into its two parts and joins again, and
+// contains nothing that breaks a line, a path segment of a log, or a key.
 func FuzzStreamID(f *testing.F) {
 	for _, text := range []string{"task-t1", "daemon-gpu-1:auto_sync", "-", "task-", "-t1", "Task-t1", "task-a b", "task-\x00", "task-é", "a-" + strings.Repeat("x", domain.MaxStreamID)} {
 		f.Add(text)
@@ -95,7 +96,7 @@ func FuzzStreamID(f *testing.F) {
 	})
 }
 
-// FuzzConfigKey: every key that is taken is one of the twelve.
+// FuzzConfigKey: every accepted key is one of the twelve.
 func FuzzConfigKey(f *testing.F) {
 	for _, text := range []string{"hex8_2p", "hex_2p", "square8_2", "square19_5p", "hexagonal_04p", "all", "node:gpu-1", "_p", "hex8_p", "hex8_", "hex8_22p", "hex8_2", "hex8_2p_3p"} {
 		f.Add(text)

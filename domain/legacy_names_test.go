@@ -68,8 +68,8 @@ func TestRetiredNamesAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-// The words of the queue's own past: recordings have them, though no tool may
-// append what only decisions write.
+// The names of the queue's own events: recordings have them, but no tool may append
+// what only decisions write.
 func TestOldWordsOfItems(t *testing.T) {
 	catalog := wholeCatalog(t)
 	for _, old := range []struct {

@@ -42,8 +42,8 @@ type loader struct {
 	done     map[string]loaded
 }
 
-// loaded is a package of the module as it was checked, once: its types are those
-// that every other package sees.
+// loaded is a type-checked package of the module, checked once so that all packages
+// share its types.
 type loaded struct {
 	files []*ast.File
 	pkg   *types.Package
@@ -56,7 +56,7 @@ func newLoader(root string) *loader {
 	return &loader{fset: fset, root: root, standard: importer.ForCompiler(fset, "source", nil), done: map[string]loaded{}}
 }
 
-// Import gives the types of a package.
+// Import returns the types of a package.
 func (l *loader) Import(path string) (*types.Package, error) {
 	if path != module && !strings.HasPrefix(path, module+"/") {
 		return l.standard.Import(path)
@@ -113,8 +113,8 @@ func (i *inspector) say(node ast.Node, format string, args ...any) {
 	i.findings = append(i.findings, finding{i.fset.Position(node.Pos()), fmt.Sprintf(format, args...)})
 }
 
-// inspect gives what is impure in a package, and which findings a
-// "//purity:ok reason" on their line suppresses.
+// inspect returns the impurities of a package, and the findings suppressed by a
+// "//purity:ok reason" on their line.
 func inspect(r room, fset *token.FileSet, files []*ast.File, pkg *types.Package, info *types.Info) (findings, suppressed []finding) {
 	type place struct {
 		file string
@@ -283,7 +283,8 @@ func (i *inspector) ranges(n *ast.RangeStmt) {
 	}
 }
 
-// someTerm asks the underlying type, and for a type parameter those it may stand for.
+// someTerm applies a check to the underlying type, or for a type parameter to each
+// of its terms.
 func someTerm(t types.Type, is func(types.Type) bool) bool {
 	if t == nil {
 		return false
@@ -492,7 +493,7 @@ func (i *inspector) use(n *ast.Ident) {
 		return
 	}
 	if f, ok := object.(*types.Func); ok && f.Signature().Recv() != nil && object.Name() != "Local" {
-		return // Time.After compares; it asks no clock
+		return // Time.After compares two times; it reads no clock
 	}
 	i.say(n, "uses time.%s", object.Name())
 }

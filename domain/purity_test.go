@@ -61,9 +61,8 @@ func TestPureRoomsArePure(t *testing.T) {
 	t.Logf("took %v", time.Since(began).Round(time.Millisecond))
 }
 
-// The guard itself: each source is one file of a package in the strictest room,
-// a line
-// that must be found holds the words in a comment of its own.
+// The guard itself: each source is one file of a package with the strictest rules;
+// a line that must be found has the expected text in a comment of its own.
 func TestPurityCatches(t *testing.T) {
 	load := newLoader("..")
 	strict := room{path: module + "/planted", reflections: []string{"keys.go"}}

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// faultsOf gives the faults of an error as "field: reason", in order.
+// faultsOf returns the faults of an error as "field: reason", in order.
 func faultsOf(err error) []string {
 	var coded *domain.Error
 	if !errors.As(err, &coded) {
@@ -299,7 +299,7 @@ func TestTranslateRefusesAnUnknownType(t *testing.T) {
 	}
 }
 
-// JSON cannot say not-a-number, a decision that divided by zero can.
+// JSON has no NaN, but a decision that divided by zero can produce it.
 func TestNotANumberIsInNoRange(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	quotient := domain.Seconds(nan)

@@ -20,8 +20,8 @@ type winsRow struct {
 
 var wins = projections.Table[winsRow]{Name: "games.wins"}
 
-// A projection lists its tables and says what each event changes in them. A query
-// reads the rows through a view; here they are kept in memory.
+// A projection lists its tables and what each event changes in them. A query reads
+// the rows through a view; here they are kept in memory.
 func Example() {
 	games := projections.Projection{
 		Name: "games", Version: 1, About: "how often each model won", Tables: []string{wins.Name},

@@ -57,8 +57,8 @@ func routes() []transport.Route { return transport.RoutesOf(areas()) }
 // sections is what the policy document of the tests consists of.
 var sections = domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy()}
 
-// node is a whole node in memory: the reference log, the real commands, and
-// read models folded on the spot. Its clock stands until it is moved.
+// node is a whole node in memory: the reference log, the real commands, and read
+// models folded on demand. Its clock stands still until it is moved.
 type node struct {
 	log     *eventlog.Memory
 	catalog *domain.Catalog
@@ -68,7 +68,7 @@ type node struct {
 	now      time.Time
 	rows     *tables
 	health   transport.Health
-	failWith error // what every command answers, when set
+	failWith error // if set, the error of every command
 	stopped  []string
 	deciding sync.Mutex
 }
@@ -118,7 +118,7 @@ func (n *node) Catalog() *domain.Catalog                      { return n.catalog
 func (n *node) Cluster() string                               { return admin.DefaultCluster }
 func (n *node) Lent() []any                                   { return []any{voter{}} }
 
-// voter is bound to nobody and votes for nobody.
+// voter has made no promise and votes for nobody.
 type voter struct{}
 
 func (voter) Vote(context.Context, election.Candidacy, bool) (election.VoteAnswer, error) {
@@ -169,7 +169,7 @@ func (n *node) Shutdown(_ context.Context, reason string, grace time.Duration) e
 	return nil
 }
 
-// View folds what is new and shows the rows; the past is folded from the start.
+// View folds new events and shows the rows; past states are folded from the start.
 func (n *node) View(ctx context.Context, at transport.At, after domain.Position, f func(projections.View) error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -223,7 +223,7 @@ func (n *node) Snapshot(ctx context.Context) (projections.View, func(), error) {
 	return rows, func() {}, n.fold(ctx, rows, func(domain.Envelope) bool { return true })
 }
 
-// Write decides one command after the other on a queue that is loaded for it.
+// Write decides one command at a time on a queue that is loaded for it.
 func (n *node) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
 	n.deciding.Lock()
 	defer n.deciding.Unlock()
@@ -298,7 +298,7 @@ func (t *tables) Delete(table, key string) error {
 
 var errPlain = errors.New("a disk of cheese")
 
-// eventually waits until something holds, and gives up after a minute.
+// eventually waits until a condition holds, for at most a minute.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

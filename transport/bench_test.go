@@ -25,8 +25,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// instant is a node whose log and read models cost nothing, so that what is
-// left is the edge.
+// instant is a node whose log and read models cost nothing, so that only the HTTP
+// layer is measured.
 type instant struct {
 	*node
 	rows *tables
@@ -48,7 +48,7 @@ type hundredRows struct {
 	Rows []json.RawMessage `json:"rows"`
 }
 
-// benchServer serves the table beside routes that do nothing but answer.
+// benchServer serves the table, and routes that only answer.
 func benchServer(b *testing.B) string {
 	b.Helper()
 	n := instant{node: newNode(b), rows: newTables()}
@@ -79,8 +79,8 @@ func benchServer(b *testing.B) string {
 	return s.Listener.Addr().String()
 }
 
-// load sends the same request over a number of connections and tells how many
-// were answered in a second.
+// load sends the same request over a number of connections and returns the answers
+// per second.
 func load(b *testing.B, address, request string, clients, each int) float64 {
 	b.Helper()
 	var wait sync.WaitGroup
@@ -116,8 +116,8 @@ func load(b *testing.B, address, request string, clients, each int) float64 {
 	return float64(clients*each) / time.Since(began).Seconds()
 }
 
-// cpuTime is what the process has used. Beside other work on the machine its
-// ratios say more than those of rates.
+// cpuTime returns the CPU time of the process. On a busy machine its ratios are
+// more reliable than those of rates.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage
@@ -133,8 +133,8 @@ func post(path, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
 }
 
-// BenchmarkEdge compares routes with routes that do nothing, in turns, and
-// reports the median of the ratios: what of a bare server's rate is left.
+// BenchmarkEdge compares routes with routes that do nothing, alternately, and
+// reports the median of the ratios: the share of a bare server's rate that is left.
 func BenchmarkEdge(b *testing.B) {
 	add := `{"task_id":"t1","task_type":"selfplay","config_key":"hex8_2p","payload":{"pad":"` + strings.Repeat("x", 940) + `"}}`
 	for _, c := range []struct{ name, bare, route string }{
@@ -169,7 +169,7 @@ func median(list []float64) float64 {
 	return list[len(list)/2]
 }
 
-// BenchmarkBinding is the walk and the decoding of a command of 1 KiB.
+// BenchmarkBinding checks and decodes a command of 1 KiB.
 func BenchmarkBinding(b *testing.B) {
 	body := []byte(`{"task_id":"t1","task_type":"selfplay","config_key":"hex8_2p","payload":{"pad":"` + strings.Repeat("x", 940) + `"}}`)
 	route := transport.Post[workcmd.AddTask]("/x")

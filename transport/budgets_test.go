@@ -18,9 +18,9 @@ import (
 )
 
 // Row 30: one pool of eight threads served exports, evaluations and claims, and
-// slow exports made every claim a 503. Here readers of every kind take all the
-// places that they can have, and hold them: claims and heartbeats, and the
-// commands of people, are answered all the same.
+// slow exports made every claim a 503. Here readers of every kind take and hold all
+// their places, and claims, heartbeats and the commands of operators are still
+// answered.
 func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 	n := newNode(t)
 	const most = 4
@@ -78,8 +78,8 @@ func TestRow30SlowReadersKeepNobodyFromTheirWork(t *testing.T) {
 	}
 }
 
-// The other way round: commands that hang, those of leases included, keep nobody
-// from reading, and those of people keep no worker from its lease.
+// The reverse: hanging commands, including those about leases, do not block
+// queries, and those of operators do not block a worker's leases.
 func TestRow30SlowCommandsKeepNobodyFromReading(t *testing.T) {
 	b := transport.NewBudgets(transport.Config{InFlight: 2, Scans: 1})
 	claim, add := transport.Post[workcmd.ClaimTasks]("/work/claim", transport.Vital()), transport.Post[workcmd.AddTask]("/work/add")

@@ -60,8 +60,8 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	}
 }
 
-// The token decides who a command comes from. What a caller says counts where the
-// token has no name, and beside the token's name where it may act for others.
+// The token decides who a command is recorded for. The name in the request counts
+// if the token has none, and is added to the token's if it may act for others.
 func TestTheTokenDecidesWhoActs(t *testing.T) {
 	tokens := []transport.Token{
 		{Name: "ann", Secret: "0123456789abcdef"}, {Name: "gate", Secret: "fedcba9876543210", OnBehalf: true}, {Secret: "0011223344556677"},

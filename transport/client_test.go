@@ -78,8 +78,8 @@ func TestTheClientSpeaksTheTable(t *testing.T) {
 	}
 }
 
-// What this build does not know reaches the node as it is, and what the node
-// says of it comes back.
+// Fields that this build does not know are sent to the node unchanged, and its
+// answer is returned.
 func TestTheClientPassesOnWhatItDoesNotKnow(t *testing.T) {
 	var asked []string
 	answer := `{"position":1,"events":[],"newer":true}`
@@ -168,8 +168,8 @@ func saying(t *testing.T, status int, contentType, body string) http.Handler {
 	})
 }
 
-// What is not rift's decides nothing, whatever it says and whoever asks: it is as
-// if nobody had answered.
+// An answer that does not come from rift counts as no answer, whatever it says and
+// for every kind of call.
 func TestStrangersDecideNothing(t *testing.T) {
 	const problem = "application/problem+json"
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ type pipe struct {
 
 func (p pipe) RemoteAddr() net.Addr { return p.from }
 
-// The caller that has most connections gives way, not one that has few.
+// The caller with the most connections loses one, not a caller with few.
 func TestTheCallerWithMostConnectionsGivesWay(t *testing.T) {
 	c, err := newConnections(128, prometheus.NewRegistry())
 	if err != nil {

@@ -63,7 +63,7 @@ func (w *wire) say(text string) {
 	}
 }
 
-// get asks a query on the connection and reads the answer.
+// get sends a query on the connection and reads the answer.
 func (w *wire) get() int {
 	w.t.Helper()
 	w.say("GET /work/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -91,7 +91,7 @@ func (w *wire) ended() {
 	}
 }
 
-// counted wants so many connections closed for a reason.
+// counted checks how many connections were closed for a reason.
 func counted(t *testing.T, h *transport.Handler, reason string, want int) {
 	t.Helper()
 	line := fmt.Sprintf("rift_http_connections_closed_total{reason=%q} %d\n", reason, want)
@@ -115,8 +115,8 @@ func settled(t *testing.T, h *transport.Handler, open, waiting int) {
 	}
 }
 
-// At the bound a new connection takes the place of one that asked for nothing, then
-// of one whose request is not whole, then of the one that was used longest ago.
+// At the limit a new connection replaces first an unused one, then one with an
+// incomplete request, then the least recently used.
 func TestAConnectionThatAsksForNothingGivesWay(t *testing.T) {
 	_, h := server(t, transport.Config{Connections: 4})
 	address := listening(t, h)
@@ -188,7 +188,7 @@ func TestThousandsOfIdleConnections(t *testing.T) {
 		}
 		_ = response.Body.Close()
 	}
-	ask(0) // a connection that was used is dropped after those that never were
+	ask(0) // a used connection is dropped after unused ones
 	ctx, stop := context.WithCancel(t.Context())
 	var attack sync.WaitGroup
 	defer attack.Wait()

@@ -130,7 +130,7 @@ func TestExpressionsAreBounded(t *testing.T) {
 	}
 }
 
-// An expression means the same to whoever reads a log otherwise.
+// An expression means the same in other readers of the log.
 func TestExpressionsForOtherReaders(t *testing.T) {
 	if _, err := transport.CompileWhere(t.Context(), "colour == 1"); !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), "column 1") || !strings.Contains(err.Error(), "correlation, ") {
 		t.Errorf("want an unknown name refused with its place and the known ones, found %v", err)
@@ -179,8 +179,8 @@ func TestAScanEndsInTimeAndSaysWhereToGoOn(t *testing.T) {
 	}
 }
 
-// A filter that keeps nothing of a long log is answered within the time of a
-// scan, and going on from each next reads all of it.
+// A filter that matches nothing in a long log is answered within the scan time, and
+// following next reads all of it.
 func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
 	n, h := server(t, transport.Config{ScanTime: time.Nanosecond})
 	const total = 3*transport.ScanWindow + 100
@@ -208,7 +208,8 @@ func TestAFilterThatKeepsNothingEndsInTime(t *testing.T) {
 			from = fmt.Sprintf("&from=%d", next)
 		}
 	}
-	// One stream is read as such, and a type it has not ends in time too.
+	// One stream is read by stream, and a search for a type it does not have ends
+	// in time too.
 	if got := mustOK(t, ask(t, h, "GET", "/events?stream=task-1&type=NO_SUCH&from=2000", "")); positions(got) != "" || got.body["next"] != 2556.0 {
 		t.Errorf("one stream: want the end after 256 events, found [%s] and %v", positions(got), got.body["next"])
 	}

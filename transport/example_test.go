@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// rows is a process of which only the read models are asked, for their position.
+// rows is a process of which only the read models are used.
 type rows struct{ transport.Backend }
 
 func (rows) View(_ context.Context, _ transport.At, _ domain.Position, f func(projections.View) error) error {
@@ -38,9 +38,9 @@ func square(_ projections.View, q squareAsked) (squareAnswer, error) {
 	return squareAnswer{q.Side * q.Side}, nil
 }
 
-// A query and a path are one row of the table. The handler reads the parameters,
-// asks the query on a view of the read models, and answers with what it says, or
-// with a problem document.
+// A query and a path make one row of the table. The handler parses the parameters,
+// runs the query on a view of the read models, and answers with its result or with
+// a problem document.
 func Example() {
 	handler, err := transport.NewHandler(rows{}, transport.Config{}, transport.Area{Routes: []transport.Route{
 		transport.Get("/square", "shapes.square", square, transport.About("the area of a square")),

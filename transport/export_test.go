@@ -9,13 +9,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Bounds that tests go up to.
+// Limits that tests reach.
 const (
 	ScanWindow = scanWindow
 	Uncounted  = uncounted
 )
 
-// What tests ask of the package besides what it offers.
+// Parts of the package that only tests use.
 var (
 	AddressOf     = addressOf
 	AppendJSON    = appendJSON
@@ -30,7 +30,7 @@ var (
 	Statuses      = statuses
 )
 
-// Budget is the bound on one kind of request.
+// Budget is the limit on one kind of request.
 type Budget = budget
 
 func (b *budget) Name() string                          { return b.name }
@@ -38,10 +38,10 @@ func (b *budget) Most() int64                           { return b.most }
 func (b *budget) Enter(caller string, n int64) error    { return b.enter(caller, n) }
 func (b *budgets) Of(r *Route, q *http.Request) *Budget { return b.of(r, q) }
 
-// BudgetNames are the budgets of a handler.
+// BudgetNames lists the budgets of a handler.
 var BudgetNames = []string{"vital", "commands", "queries", "scans", "streams", "waits", "bodies", "answers"}
 
-// Held is how much of a budget is taken.
+// Held returns how much of a budget is taken.
 func (h *Handler) Held(budget string) int64 {
 	for i, one := range h.budgets.all() {
 		if BudgetNames[i] == budget {
@@ -57,7 +57,8 @@ func (h *Handler) TurnsTaken() int         { return len(h.turns.places) }
 func (h *Handler) StreamMemoryFree() bool  { return h.memory.all.TryAcquire(h.memory.most) }
 func (h *Handler) StreamMemoryEach() int64 { return h.memory.each }
 
-// CountConnections is how many connections are open, and how many of them wait.
+// CountConnections returns how many connections are open, and how many of them
+// wait.
 func (h *Handler) CountConnections() (open, waiting int) {
 	h.connections.mu.Lock()
 	defer h.connections.mu.Unlock()
@@ -87,5 +88,5 @@ func (c *Client) FollowOnce(ctx context.Context, after domain.Position, s Select
 	return c.followOnce(ctx, after, s, yield)
 }
 
-// Strikes is how many addresses are remembered for their bad tokens.
+// Strikes returns how many addresses are remembered for bad tokens.
 func (h *Handler) Strikes() int { return len(h.strikes.young) + len(h.strikes.old) }

@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// belief is who leads, as a test says.
+// belief is the leader that a test sets.
 type belief struct {
 	mu        sync.Mutex
 	leader    eventlog.Leader
@@ -92,7 +92,7 @@ func newPair(t *testing.T, wait time.Duration, options ...transport.ClientOption
 	return p
 }
 
-// A command goes on to the leader as the caller's, under the caller's id.
+// A command is forwarded to the leader with the caller's name and id.
 func TestCommandsGoOnToTheLeader(t *testing.T) {
 	p := newPair(t, time.Minute)
 	for range 2 { // the second is a repetition
@@ -111,18 +111,18 @@ func TestCommandsGoOnToTheLeader(t *testing.T) {
 	if len(events) != 1 || events[0].Meta.Actor != "bob via gateway" || events[0].Meta.Command != "k1" {
 		t.Fatalf("want one event of bob via gateway under k1, found %+v", events)
 	}
-	// What the leader refuses, it refuses here too.
+	// A refusal of the leader is returned here too.
 	_, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "y"}, transport.ID("k2"))
 	var refused *transport.Refused
 	if !errors.As(err, &refused) || refused.Problem.Status != http.StatusConflict || refused.Problem.CommandID != "k2" {
 		t.Errorf("want the leader's conflict, found %v", err)
 	}
-	// A body and a path with an escape go as they are.
+	// A body and an escaped path are forwarded unchanged.
 	_, err = p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t:2", TaskType: "x", Payload: []byte(`{"a": [1,2 ]}`)})
 	if err != nil {
 		t.Error(err)
 	}
-	// A dry run is tried where it is asked.
+	// A dry run is done by the node that receives it.
 	p.follower.failWith = nil
 	if receipt, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t9", TaskType: "x"}, transport.Dry()); err != nil || !receipt.DryRun {
 		t.Errorf("found %+v, %v", receipt, err)
@@ -132,7 +132,7 @@ func TestCommandsGoOnToTheLeader(t *testing.T) {
 	}
 }
 
-// Who may not ask the leader may not ask it through another node.
+// A caller without rights on the leader has none through another node either.
 func TestForwardingLendsNobodyRights(t *testing.T) {
 	p := newPair(t, time.Minute, transport.WithToken("guessed"))
 	_, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"})
@@ -168,7 +168,8 @@ func addTo(t *testing.T, url string, header map[string]string) (int, string) {
 	return response.StatusCode, string(problem.Code) + " " + problem.Leader
 }
 
-// What was sent on once goes no further, and nothing is taken of another cluster.
+// A forwarded command is not forwarded again, and commands from another cluster are
+// refused.
 func TestForwardingDoesNotLoop(t *testing.T) {
 	p := newPair(t, 200*time.Millisecond)
 	if status, said := addTo(t, p.url, map[string]string{"Rift-Forwarded": "main"}); status != http.StatusMisdirectedRequest || said != "not_leader "+p.led.URL {
@@ -177,7 +178,7 @@ func TestForwardingDoesNotLoop(t *testing.T) {
 	if status, said := addTo(t, p.led.URL, map[string]string{"Rift-Forwarded": "elsewhere"}); status != http.StatusForbidden {
 		t.Errorf("want another cluster's node refused, found %d %s", status, said)
 	}
-	// Two nodes that take each other for the leader: each says so, once.
+	// Two nodes that believe each other to be the leader: each says so once.
 	p.leading.set(eventlog.Leader{NodeID: "b", Address: p.url, Term: 4})
 	p.leader.failWith = &eventlog.NotLeader{Leader: p.leading.Leader()}
 	if status, said := addTo(t, p.url, nil); status != http.StatusMisdirectedRequest {
@@ -185,7 +186,8 @@ func TestForwardingDoesNotLoop(t *testing.T) {
 	}
 }
 
-// Without a leader that can be reached a command is refused, and says who leads.
+// Without a reachable leader a command is refused with an error that names the
+// leader.
 func TestNoLeaderToForwardTo(t *testing.T) {
 	p := newPair(t, 200*time.Millisecond)
 	p.follows.set(eventlog.Leader{Term: 4})
@@ -203,14 +205,14 @@ func TestNoLeaderToForwardTo(t *testing.T) {
 	}
 }
 
-// A command that hangs at a leader goes to the next one; it may be this node.
+// A command that hangs at a leader is sent to the next one, which may be this node.
 func TestACommandOutlivesAChangeOfLeader(t *testing.T) {
 	for _, self := range []bool{false, true} {
 		p := newPair(t, time.Minute)
 		address := p.follows.Leader().Address
 		asked := make(chan struct{}, 1)
 		hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if _, err := io.Copy(io.Discard, r.Body); err != nil { // else nobody notices that the caller is gone
+			if _, err := io.Copy(io.Discard, r.Body); err != nil { // otherwise the server does not notice that the caller is gone
 				t.Error(err)
 			}
 			asked <- struct{}{}
@@ -241,8 +243,8 @@ func TestACommandOutlivesAChangeOfLeader(t *testing.T) {
 	}
 }
 
-// A strong query is answered by a leader that made sure of it; any other by whoever
-// is asked.
+// A strong query is answered by a leader that confirmed its leadership; any other
+// query by the node that receives it.
 func TestStrongQueries(t *testing.T) {
 	p := newPair(t, time.Minute)
 	if _, err := p.client.Do(t.Context(), workcmd.AddTask{TaskID: "t1", TaskType: "x"}); err != nil {

@@ -37,7 +37,7 @@ func server(t testing.TB, config transport.Config) (*node, *transport.Handler) {
 	return n, h
 }
 
-// asked is an answer with its body read.
+// asked is an answer with its body.
 type asked struct {
 	status int
 	header http.Header

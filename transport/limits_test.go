@@ -22,8 +22,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// unread is the connection of a client that takes the head of an answer and
-// nothing of its body, until it is released.
+// unread is the connection of a client that reads the header of an answer and
+// nothing of its body until it is released.
 type unread struct {
 	header  http.Header
 	head    chan struct{}
@@ -89,9 +89,8 @@ func from(target, address string) *http.Request {
 	return r
 }
 
-// Streams that nobody reads hold no more of the log than their share of the
-// memory, whatever their number, and no turn; the memory is free again when they
-// are gone.
+// Unread streams hold no more than their share of the memory, however many there
+// are, and no turn; the memory is released when they are gone.
 func TestUnreadStreamsHoldTheirShareOfMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
@@ -162,8 +161,8 @@ func (p *patientClient) Write(b []byte) (int, error) {
 	return p.unread.Write(b)
 }
 
-// One event that is larger than the share of a stream is told all the same, and
-// so is every other, in order and once.
+// An event larger than the share of a stream is sent all the same, and so is every
+// other, in order and once.
 func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
@@ -194,8 +193,7 @@ func TestAStreamThatCatchesUpTellsEverything(t *testing.T) {
 	})
 }
 
-// A page that nobody reads keeps its place, so there are never more of them than
-// places.
+// An unread page keeps its place, so there are never more of them than places.
 func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	n, h := server(t, transport.Config{Scans: 2})
 	pad(t, n, 20)
@@ -226,8 +224,8 @@ func TestAPlaceIsHeldUntilTheAnswerIsWritten(t *testing.T) {
 	}
 }
 
-// Answers are bounded in bytes: pages that nobody reads are refused before they
-// fill the memory, and short answers are not.
+// Answers are limited in bytes: unread pages are refused before they fill the
+// memory, and short answers are not.
 func TestAnswersAreBoundedInBytes(t *testing.T) {
 	const memory = 4 * 960 << 10 // pages of 30 KiB
 	n, h := server(t, transport.Config{Scans: 100, Bytes: memory})
@@ -264,7 +262,7 @@ func TestAnswersAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-// firstOf tells of an answer that is a refusal.
+// firstOf is the status and code of a refusal.
 type firstOf struct {
 	*unread
 	refused chan string
@@ -277,7 +275,7 @@ func (f *firstOf) WriteHeader(status int) {
 	f.unread.WriteHeader(status)
 }
 
-// Bodies that do not come take no place: workers are answered meanwhile.
+// Incomplete bodies take no place, so workers are served meanwhile.
 func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 	const unfinished = 50
 	_, h := server(t, transport.Config{InFlight: 2, SlowClient: time.Hour})
@@ -319,8 +317,8 @@ func TestUnfinishedBodiesTakeNoPlace(t *testing.T) {
 	}
 }
 
-// A body has to come within the patience of the node, and bodies that are on
-// their way are bounded in bytes.
+// A body must arrive within SlowClient, and the bodies being received are limited
+// in bytes.
 func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
 	_, h := server(t, transport.Config{SlowClient: time.Millisecond})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -354,7 +352,7 @@ func TestBodiesAreBoundedInTimeAndBytes(t *testing.T) {
 	}
 }
 
-// An expression that costs much ends with its caller, and the turn is free.
+// An expensive expression ends with its caller, and the turn is released.
 func TestACostlyExpressionEndsWithItsCaller(t *testing.T) {
 	n, h := server(t, transport.Config{ScanTime: time.Minute})
 	list := strings.TrimSuffix(strings.Repeat("1,", 20_000), ",")

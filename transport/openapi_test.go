@@ -167,7 +167,7 @@ func TestTheListingIsGolden(t *testing.T) {
 	}
 }
 
-// A tool asks for the form of an event by any of its names.
+// The schema of an event can be fetched under any of its names.
 func TestEventsHaveSchemas(t *testing.T) {
 	_, h := server(t, transport.Config{})
 	for name, want := range map[string]string{"TASK_CLAIMED": `"title": "TASK_CLAIMED"`, "work_claimed": `"title": "TASK_CLAIMED"`, "NONE": `"code":"not_found"`} {
@@ -177,7 +177,7 @@ func TestEventsHaveSchemas(t *testing.T) {
 	}
 }
 
-// The page of the description shows every operation, and may do nothing but show it.
+// The page of the description shows every operation, and may do nothing else.
 func TestThePageOfTheDescription(t *testing.T) {
 	_, h := server(t, transport.Config{Version: "1.2.3", Tokens: []transport.Token{{Name: "a", Secret: strings.Repeat("s", 40)}}})
 	page := mustOK(t, ask(t, h, "GET", "/docs", ""))

@@ -13,7 +13,7 @@ import (
 // shows is the header of a token.
 func shows(secret string) header { return header{"Authorization", "Bearer " + secret} }
 
-// A worker's token acts for its own nodes alone.
+// A worker's token is valid for its own nodes only.
 func TestAWorkerActsForItsOwnNodes(t *testing.T) {
 	const one, two, people = "the-secret-of-gpu-1", "the-secret-of-two-nodes", "the-secret-of-people"
 	tokens, err := transport.ReadTokens("one " + one + " worker:gpu-1\ntwo " + two + " worker:gpu-2,gpu-3\npeople " + people + " operator\n")
@@ -40,7 +40,8 @@ func TestAWorkerActsForItsOwnNodes(t *testing.T) {
 		{one, "/work/claim?dry_run=1", `{"node_id":"gpu-2"}`, 403, []string{"gpu-1", "gpu-2"}},
 		{one, "/work/claim", `{"node_id":"gpu-1","limit":2}`, 200, []string{"t0", "t1"}},
 		{two, "/work/claim", `{"node_id":"gpu-3","limit":3}`, 200, []string{"t2", "t3", "t4"}},
-		// Leases of others, with the others' name, with the own one, and without.
+		// Leases of another node: with its name, with an own name, and without a
+		// name.
 		{two, "/work/start", `{"task_id":"t0","lease":1,"node_id":"gpu-1"}`, 403, []string{"gpu-1", "gpu-2, gpu-3"}},
 		{two, "/work/start", `{"task_id":"t0","lease":1,"node_id":"gpu-2"}`, 409, []string{"stale_lease"}},
 		{two, "/work/start", `{"task_id":"t0","lease":1}`, 403, []string{"gpu-2, gpu-3"}},
@@ -53,13 +54,13 @@ func TestAWorkerActsForItsOwnNodes(t *testing.T) {
 		{one, "/work/complete_batch", `{"items":[{"task_id":"t0","lease":1},{"task_id":"t2","lease":1,"node_id":"gpu-3"}]}`, 403, []string{"gpu-1", "gpu-3"}},
 		{one, "/work/fail_batch", `{"items":[{"task_id":"t2","lease":1,"error":"x"}]}`, 200, []string{`"not_failed":1`, "stale_lease"}},
 		{one, "/work/heartbeat_batch", `{"items":[{"task_id":"t0","lease":1},{"task_id":"t2","lease":1}]}`, 200, []string{`"beaten":1`, `"not_beaten":1`}},
-		// The own ones.
+		// Its own leases.
 		{two, "/work/start", `{"task_id":"t2","lease":1,"node_id":"gpu-3"}`, 200, nil},
 		{two, "/work/heartbeat_batch", `{"items":[{"task_id":"t2","lease":1,"node_id":"gpu-3"}]}`, 200, []string{`"not_beaten":0`}},
 		{two, "/work/fail_batch", `{"items":[{"task_id":"t3","lease":1,"node_id":"gpu-3","error":"x"}]}`, 200, []string{`"not_failed":0`}},
 		{one, "/work/complete_batch", `{"items":[{"task_id":"t0","lease":1}]}`, 200, []string{`"not_completed":0`}},
 		{one, "/work/release", `{"task_id":"t1","lease":1}`, 200, nil},
-		// An item that is not wanted any more tells its holder alone.
+		// Only the holder of a cancelled item learns of it.
 		{people, "/work/cancel", `{"task_id":"t4"}`, 200, nil},
 		{one, "/work/heartbeat", `{"task_id":"t4","lease":1}`, 409, []string{"stale_lease"}},
 		{two, "/work/heartbeat", `{"task_id":"t4","lease":1,"node_id":"gpu-3"}`, 200, []string{`"cancel":true`}},
@@ -138,7 +139,8 @@ func FuzzReadTokens(f *testing.F) {
 	})
 }
 
-// A row that contradicts itself is no surprise of the first request.
+// A contradictory row is an error when the table is built, not at the first
+// request.
 func TestRowsOfWrongRolesAreRefused(t *testing.T) {
 	for _, option := range []transport.Option{
 		transport.By("nobody"), transport.By(transport.RoleWorker),

@@ -19,10 +19,10 @@ import (
 // The failures of the original cluster are numbered; the tests here are named
 // after those that the edge shows.
 
-// Row 2: a crash inside was answered as a bad request, so that callers took
-// their items for broken and nothing was dispatched. What goes wrong here is
-// told from what the caller did wrong, by status, by code, and by whether
-// another try may help; and the next request is served.
+// Row 2: a crash inside was answered as a bad request, so that callers took their
+// items for broken and nothing was dispatched. A failure of the node differs from a
+// mistake of the caller by status, by code, and by whether a retry may help; and
+// the next request is served.
 func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 	n := newNode(t)
 	crash := transport.Get("/crash", "test.crash", func(projections.View, projections.NoQuestion) (projections.NoQuestion, error) {
@@ -61,7 +61,7 @@ func TestRow02ACrashIsNoBadRequest(t *testing.T) {
 }
 
 // Row 34: every call left a connection half closed until none was left. A client
-// uses one over and over, whatever it is answered.
+// reuses one connection, whatever the answers are.
 func TestRow34CallsShareAConnection(t *testing.T) {
 	_, h := server(t, transport.Config{})
 	var opened atomic.Int64
@@ -90,10 +90,10 @@ func TestRow34CallsShareAConnection(t *testing.T) {
 	}
 }
 
-// Row 45: everything was open to everybody, queries changed state, and a header
-// that anybody can set said who asked. Without a token nothing is served but
-// probes, and beyond the loopback nothing at all; no query appends an event; a
-// forwarded address makes nobody another caller.
+// Row 45: everything was open to everybody, queries changed state, and the actor
+// was taken from a header that anybody can set. Without a token only probes are
+// served, and nothing at all beyond the loopback; no query appends an event; a
+// forwarded address does not change the caller.
 func TestRow45NothingIsOpenAndQueriesChangeNothing(t *testing.T) {
 	token := transport.Token{Name: "ann", Secret: strings.Repeat("s", 32)}
 	n, h := server(t, transport.Config{Tokens: []transport.Token{token}})

@@ -55,14 +55,14 @@ func follow(ctx context.Context, h http.Handler, target string, headers ...heade
 	return f
 }
 
-// leave goes away, as a client that closes its connection does.
+// leave closes the connection like a client that goes away.
 func (f *following) leave(cancel context.CancelFunc) {
 	cancel()
 	f.reader.Close()
 	<-f.done
 }
 
-// next gives the next line that says something, shortened to its start.
+// next returns the next line with content, shortened to its start.
 func (f *following) next() string {
 	for f.lines.Scan() {
 		if line := f.lines.Text(); line != "" {
@@ -259,7 +259,7 @@ func TestBadStreams(t *testing.T) {
 	}
 }
 
-// TestASlowClientDoesNotHoldTheNode follows over a connection that nobody reads.
+// TestASlowClientDoesNotHoldTheNode follows over a connection that is never read.
 func TestASlowClientDoesNotHoldTheNode(t *testing.T) {
 	n, h := server(t, transport.Config{SlowClient: 50 * time.Millisecond})
 	payload := `{"pad":"` + strings.Repeat("x", 1<<20) + `"}`
@@ -365,8 +365,8 @@ func (s *stingy) Write(p []byte) (int, error) {
 
 func (s *stingy) Flush() { _ = http.NewResponseController(s.ResponseWriter).Flush() }
 
-// Who followed another log, or this one before it was restored, is told where it
-// ends, by whatever means it says where it was.
+// A client that followed another log, or this one before it was restored, gets an
+// error with the end of the log, in whatever way it gives its position.
 func TestAStreamBehindTheEndOfTheLogIsRefused(t *testing.T) {
 	n, h := server(t, transport.Config{})
 	put(t, n, "a-1")

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Bad tokens of an address are refused, told without the token and, after some,
-// limited; that holds back nobody whose secret cannot be guessed.
+// Bad tokens from an address are refused, logged without the token and limited
+// after some; this does not affect callers whose secret cannot be guessed.
 func TestBadTokensAreLimited(t *testing.T) {
 	const strong, weak = "a-secret-that-nobody-guesses", "sesame"
 	var log bytes.Buffer
@@ -68,8 +68,8 @@ func TestBadTokensAreLimited(t *testing.T) {
 	}
 }
 
-// However many addresses show bad tokens, few are remembered, and those that began
-// again and again are not forgotten for it.
+// However many addresses send bad tokens, few are remembered, and this does not
+// make the node forget those that keep trying.
 func TestBadTokensAreRememberedOfFew(t *testing.T) {
 	_, h := server(t, transport.Config{Tokens: []transport.Token{{Secret: "a-secret-that-nobody-guesses"}}, Now: func() time.Time { return epoch }})
 	status := 0

@@ -19,8 +19,8 @@ import (
 
 var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// life is a run as its log tells it: the state after each event, and what was decided
-// from it.
+// life is a run in the log: the state after each event, and what was decided from
+// it.
 type life struct {
 	t      *testing.T
 	run    cmaesrun.Run
@@ -37,7 +37,7 @@ type step struct {
 	events  []domain.Event
 }
 
-// take folds events as the log gives them back.
+// take folds events as read back from the log.
 func (l *life) take(events []domain.Event) {
 	l.t.Helper()
 	for _, event := range events {
@@ -103,7 +103,7 @@ func rosenbrock(x []float64) float64 {
 	return sum
 }
 
-// play answers what is asked for until the run ends, or so many reports.
+// play answers requested candidates until the run ends, or for a number of reports.
 func (l *life) play(random *rand.Rand, most int, value func([]float64) float64) {
 	l.t.Helper()
 	now := began
@@ -135,14 +135,14 @@ func (l *life) play(random *rand.Rand, most int, value func([]float64) float64) 
 			}
 			l.take(events)
 		}
-		if random.IntN(20) == 0 && sample.Generation > 0 { // told again, or late
+		if random.IntN(20) == 0 && sample.Generation > 0 { // repeated, or late
 			sample.Generation -= random.IntN(2)
 			l.report(now, report{Sample: sample, NodeID: "n", Value: &cmaesrun.Value{Fitness: -1e9}})
 		}
 	}
 }
 
-// x is what a sample's item was asked to evaluate.
+// x returns the point that a sample's item has to evaluate.
 func (l *life) x(s cmaesrun.Sample) []float64 {
 	for i := len(l.events) - 1; i >= 0; i-- {
 		asked, is := l.events[i].(cmaesrun.CandidatesAsked)
@@ -159,9 +159,9 @@ func (l *life) x(s cmaesrun.Sample) []float64 {
 	return nil
 }
 
-// A run that is folded from any prefix of its log goes on as it did, event by event,
-// and the search that the log describes is, bit for bit, the one that a single process
-// comes to that is told the same values.
+// A run folded from any prefix of its log continues identically, event by event,
+// and the search in the log equals, bit for bit, that of a single process with the
+// same values.
 func TestAnyPrefixGoesOnBitForBit(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		c := Start{
@@ -207,8 +207,8 @@ func again(t *testing.T, l *life) {
 	}
 }
 
-// sameSearch tells one search in memory what the log says, and compares its bits with
-// those of every generation, and its candidates with those that were asked for.
+// sameSearch runs a search in memory with the values in the log, and compares its
+// bits with those of every generation, and its candidates with the requested ones.
 func sameSearch(t *testing.T, l *life) {
 	t.Helper()
 	var search *cmaes.Search

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A game counts once, whoever tells it: the second worker's report adds nothing.
+// A game counts once: the report of a second worker adds nothing.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, elo.Events())
 	if err != nil {

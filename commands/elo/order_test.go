@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// published tells a log games one after the other, and gives what it says last of each
-// model in ELO_UPDATED.
+// published appends games to a log one after the other, and returns the last rating
+// of each model in ELO_UPDATED.
 func published(t *rapid.T, games []elocmd.RecordMatch) string {
 	catalog, err := domain.NewCatalog(nil, elo.Events())
 	if err != nil {
@@ -43,8 +43,8 @@ func published(t *rapid.T, games []elocmd.RecordMatch) string {
 	return fmt.Sprint(slices.Sorted(maps.Values(last)))
 }
 
-// What decisions publish last of each model does not depend on when its games were
-// told, if it is known when they were played.
+// The last published rating of a model does not depend on when its games were
+// reported, if their time is known.
 func TestPublishedRatingsDoNotDependOnWhenGamesAreTold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

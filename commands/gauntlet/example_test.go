@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A quick look at a model is asked for. Asked again while it is under way, it is the
-// same one.
+// A quick evaluation of a model is requested. A second request while it is running
+// returns the same one.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, gauntlet.Events(), elo.Events())
 	if err != nil {

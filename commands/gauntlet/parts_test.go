@@ -62,7 +62,7 @@ func (w *world) take(events []domain.Event) {
 	}
 }
 
-// answers plays the games of a part and gives them as a worker does.
+// answers plays the games of a part and returns them like a worker.
 func (w *world) answers(part int) []match.Answer {
 	games := w.g.Started.GamesOf(part)
 	answers := make([]match.Answer, len(games))
@@ -139,7 +139,7 @@ func (w *world) run(t fatal, workers int, killed float64, random *rand.Rand) gau
 		if len(out) == 0 {
 			t.Fatal("the gauntlet waits and nothing is queued")
 		}
-		if w.odd > 0 && random.IntN(12) == 0 { // somebody finds out that a worker is no good
+		if w.odd > 0 && random.IntN(12) == 0 { // an operator excludes the worker
 			w.odd--
 			w.exclude(t, domain.NodeID(fmt.Sprintf("w%d", w.odd)))
 		}
@@ -152,14 +152,14 @@ func (w *world) run(t fatal, workers int, killed float64, random *rand.Rand) gau
 		}
 		w.report(t, h.q, h.node)
 		if random.IntN(4) == 0 {
-			w.report(t, h.q, h.node) // told again
+			w.report(t, h.q, h.node) // repeated
 		}
 	}
 	t.Fatal("the gauntlet does not end")
 	return gauntlet.Finished{}
 }
 
-// essence is an end without what tells who played, and what was still out.
+// essence returns an end without the players of parts and the outstanding items.
 func essence(t fatal, f gauntlet.Finished) string {
 	f.NodeID, f.Cancel = "", nil
 	data, err := json.Marshal(f)
@@ -245,7 +245,8 @@ func TestAnOddWorkerIsExcluded(t *testing.T) {
 	}
 }
 
-// The end says what rating says of the same counts, and that of a test that stopped early.
+// The end agrees with package rating for the same counts, including the estimate
+// after an early stop.
 func TestTheEndIsThatOfRating(t *testing.T) {
 	policy := gauntlet.DefaultPolicy()
 	policy.TestGames = 20
@@ -271,8 +272,8 @@ func TestTheEndIsThatOfRating(t *testing.T) {
 	}
 }
 
-// A part that comes to nothing ends a gauntlet with the parts before it; what is
-// behind it does not count, whether it came in or not.
+// A part without a result ends a gauntlet with the parts before it; later ones do
+// not count, whether they arrived or not.
 func TestAPartThatComesToNothing(t *testing.T) {
 	command := ExecuteGauntlet{ConfigKey: "hex8_2p", ModelID: "m2", Baselines: []string{"m1"}, Games: 100}
 	w := newWorld(t, gauntlet.DefaultPolicy(), command, 0.5)
@@ -296,7 +297,7 @@ func TestAPartThatComesToNothing(t *testing.T) {
 	}
 }
 
-// With three players a game is won by who is first, and drawn by who is second of three.
+// With three players the first one wins, and the second of three draws.
 func TestThreePlayersAreTallied(t *testing.T) {
 	command := ExecuteGauntlet{ConfigKey: "hex8_3p", ModelID: "m2", Baselines: []string{"m1"}, Games: 10}
 	w := newWorld(t, gauntlet.DefaultPolicy(), command, 0.5)
@@ -321,7 +322,7 @@ func TestThreePlayersAreTallied(t *testing.T) {
 			want.Losses++
 		default:
 			if slices.Index(ranks, 1) >= 0 && ranks[(i+1)%3]+ranks[(i+2)%3] == 3 {
-				want.Losses++ // behind one, level with the other
+				want.Losses++ // behind one, equal to the other
 			} else {
 				want.Draws++
 			}

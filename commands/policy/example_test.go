@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// One number of a document is changed. A second change, made by somebody who had not
-// seen the first, is refused.
+// One setting of a document is changed. A second change, based on the version
+// before the first, is refused.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, domain.PolicyEvents(nil))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// A document that is changed again and again is kept in the versions that a repeat
-// of a command may ask for, and no more of them. A state that was given is not changed.
+// A document with many changes keeps the versions that a repeated command may need,
+// and no more. The state passed in is not modified.
 func TestVersionsAreNotAllKept(t *testing.T) {
 	set := func(version int) domain.Policy {
 		section := elo.DefaultPolicy()

@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A run of one game: a coordinator leases its shard, tells what the host said, and
-// the end of the attempt is the end of the run.
+// A run of one game: a coordinator leases its shard and records the host's result;
+// the end of the attempt ends the run.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, sshtournament.Events())
 	if err != nil {

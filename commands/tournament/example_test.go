@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A final between two is told by hand. The decision that takes its last game ends the
-// tournament; the same result told again changes nothing.
+// The result of a final between two is reported by hand. The decision on its last
+// game ends the tournament; the same result reported again changes nothing.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, tournament.Events())
 	if err != nil {

@@ -51,7 +51,7 @@ func (h *held) fold(events []domain.Event, err error) []domain.Event {
 	return events
 }
 
-// open lists the games that can be told.
+// open lists the games without a result.
 func (h *held) open() (games []Result) {
 	for table := range h.state.Tables() {
 		for number := 1; number <= table.Games && table.Outcome == nil; number++ {
@@ -63,7 +63,7 @@ func (h *held) open() (games []Result) {
 	return games
 }
 
-// fated is how a game ends, whoever tells it and when.
+// fated returns the fixed result of a game, independent of when it is reported.
 func (h *held) fated(salt uint64, game Result) Result {
 	table, _ := h.state.Table(game.Round, game.Pairing)
 	ranks := make([]int, len(table.Players))
@@ -84,7 +84,7 @@ func (h *held) fated(salt uint64, game Result) Result {
 	return game
 }
 
-// play tells all games in some order.
+// play reports all games in some order.
 func (h *held) play(order, salt uint64, between func()) {
 	for step := 0; ; step++ {
 		games := h.open()
@@ -117,7 +117,8 @@ func (h *held) play(order, salt uint64, between func()) {
 	}
 }
 
-// covered wants every game that is open asked for by one item, unless told by hand.
+// covered checks that every open game is requested by exactly one item, except
+// games by hand.
 func (h *held) covered() {
 	for table := range h.state.Tables() {
 		asked := map[int]int{}
@@ -161,8 +162,8 @@ func anyStart(t *rapid.T) Start {
 	return c
 }
 
-// Whatever the order in which games are told, the bracket is the same, every
-// tournament ends, and its format's promises hold.
+// Whatever the order of the results, the bracket is the same, every tournament
+// ends, and the properties of its format hold.
 func TestAnyOrderGivesTheSameBracket(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, salt := anyStart(t), rapid.Uint64().Draw(t, "salt")
@@ -180,7 +181,7 @@ func TestAnyOrderGivesTheSameBracket(t *testing.T) {
 	})
 }
 
-// bracketOf writes down all that a bracket says.
+// bracketOf formats the complete bracket.
 func bracketOf(h *held) (text string) {
 	for table := range h.state.Tables() {
 		text += fmt.Sprintf("%d.%d %v %v %+v\n", table.Round, table.Number, table.Players, table.Played, table.Outcome)
@@ -279,7 +280,8 @@ func TestEveryTournamentEndsWhoeverWithdraws(t *testing.T) {
 				}
 			}
 			if first := h.state.Ranked.Standings[0]; h.state.Started.Format.KnockOut() && first.Withdrawn && len(h.state.Away()) < len(h.state.Started.Participants)-1 {
-				// A finalist may withdraw after it has won, and nobody before.
+				// A finalist may withdraw after winning, but no other player
+				// before.
 				var final tournament.Table
 				for table := range h.state.Tables() {
 					if table.Part != "third_place" {
@@ -294,8 +296,8 @@ func TestEveryTournamentEndsWhoeverWithdraws(t *testing.T) {
 	})
 }
 
-// Items play the games, some break off, some come late or twice: what counts is the
-// same as if every game had been told once.
+// Items play the games; some fail, some are late or repeated. The result is the
+// same as if every game had been reported once.
 func TestItemsThatFailAreNoDraws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, salt := anyStart(t), rapid.Uint64().Draw(t, "salt")

@@ -14,8 +14,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A game is kept from being trained for an hour. To say so again for less changes
-// nothing, and a command that is wrong is refused with all that is wrong with it.
+// A game is blocked from training for an hour. A shorter block for the same reason
+// changes nothing, and an invalid command is refused with all its faults.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, training.Events(), elo.Events(), work.Events())
 	if err != nil {

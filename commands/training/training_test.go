@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// loopMachine drives one game's training with whatever anybody may say of it,
-// in any order and any number of times.
+// loopMachine runs one game's training with arbitrary reports, in any order and any
+// number of times.
 type loopMachine struct {
 	state    training.Training
 	now      time.Time

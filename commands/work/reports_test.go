@@ -52,8 +52,8 @@ func drawReports(t *rapid.T) (batch domain.Command, singles []domain.Command) {
 	return workcmd.HeartbeatTasks{beats}, singles
 }
 
-// entriesOf gives the entries of a batch's answer as heartbeats have them, and
-// how many were taken and refused.
+// entriesOf returns the entries of a batch's answer in the form of heartbeats, and
+// how many were accepted and refused.
 func entriesOf(t *rapid.T, answer any) (entries []workcmd.BeatenTask, taken, refused int) {
 	plain := func(items []workcmd.BatchedTask) (entries []workcmd.BeatenTask) {
 		for _, item := range items {
@@ -73,8 +73,8 @@ func entriesOf(t *rapid.T, answer any) (entries []workcmd.BeatenTask, taken, ref
 	return nil, 0, 0
 }
 
-// A batch of reports comes to what its reports come to one after the other, but
-// for an item that stands twice, and repeated it gives the same answer.
+// A batch of reports has the same effect as its reports one after the other, except
+// for an item that occurs twice, and a repetition gets the same answer.
 func TestBatchOfReportsIsItsReports(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		one, many := newBench(t), newBench(t)
@@ -146,7 +146,8 @@ func TestBatchOfReportsIsItsReports(t *testing.T) {
 	})
 }
 
-// differs says how an entry of a batch differs from the answer to its report alone.
+// differs returns how an entry of a batch differs from the answer to its report
+// alone.
 func differs(entry workcmd.BeatenTask, answer commands.Result, err error) string {
 	if err != nil {
 		if want := domain.CodeOf(err); entry.Code != want {
@@ -197,8 +198,8 @@ func (b *bench) heldItems(t *testing.T, ids ...domain.TaskID) []workcmd.Complete
 	return reports
 }
 
-// A report of a batch that meets another command on its item is decided again,
-// as a single one is, and does not come back as a conflict of revisions.
+// A report of a batch that conflicts with another command on its item is decided
+// again, like a single one, and is not answered with a conflict of revisions.
 func TestReportOfABatchIsDecidedAgain(t *testing.T) {
 	b := newBench(t)
 	reports := b.heldItems(t, "a", "b", "c")

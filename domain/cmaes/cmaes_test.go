@@ -73,8 +73,8 @@ func TestConstants(t *testing.T) {
 	}
 }
 
-// experiment runs seeds of a function and gives the evaluations of those that reached
-// the target.
+// experiment runs a function with several seeds and returns the evaluations of
+// those that reached the target.
 func experiment(t testing.TB, f func([]float64) float64, o Options, seeds int) []int {
 	t.Helper()
 	o.Target = number(1e-8)
@@ -147,7 +147,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// Every reason ends a run that gives it cause.
+// Every stop criterion ends a run in which it holds.
 func TestReasons(t *testing.T) {
 	never := Tolerances{Fun: -1, FunHist: -1, X: -1, FacUpX: -1, UpSigma: -1, Condition: -1, Stagnation: -1, XStagnation: -1, FlatFitness: -1, NoEffectAxis: -1, NoEffectX: -1, MaxIter: -1}
 	only := func(change func(*Tolerances)) Tolerances { t := never; change(&t); return t }
@@ -271,7 +271,7 @@ func Example() {
 	// Output: ftarget true
 }
 
-// A decomposition gives its matrix back, with vectors at right angles, whatever its
+// A decomposition reproduces its matrix, with orthogonal vectors, whatever its
 // condition.
 func TestEigen(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -329,8 +329,8 @@ func TestPathStandsStillWhileTheStepSizeGrows(t *testing.T) {
 	}
 }
 
-// Near the bounds the transform bends and comes back: it is continuous, rises to the
-// bound where its edge ends, and falls beyond.
+// Near the bounds the transform bends back: it is continuous, rises to the bound
+// where its edge ends, and falls beyond.
 func TestBoundsBend(t *testing.T) {
 	const low, high = -1.0, 3.0
 	edgeLow, edgeHigh := edges(low, high)

@@ -125,7 +125,7 @@ func TestInjection(t *testing.T) {
 	if a, b := sphere(injected.Run.Mean), sphere(plain.Run.Mean); !(a < b/2) {
 		t.Errorf("want the mean to follow an injected optimum, found %v instead of %v", a, b)
 	}
-	// The value belongs to the point as it was told, not to where it was drawn.
+	// The value belongs to the point as given, not to the nearer one that is used.
 	if best := injected.Best; best.Value != 0 || best.Index != -1 || sphere(best.X) != 0 {
 		t.Errorf("want the injected point as the best, found %+v", best)
 	}
@@ -145,9 +145,9 @@ func TestNoise(t *testing.T) {
 	}
 }
 
-// A variable's scale is the unit of its steps: a long valley along the axes is a sphere
-// to a search that is told how long they are, and points from elsewhere are in the
-// function's own units.
+// A variable's scale is the unit of its steps: with it, a long valley along the
+// axes is a sphere to the search. Points from elsewhere are in the function's own
+// units.
 func TestScales(t *testing.T) {
 	scales := []float64{1e-3, 1, 1e4, 30}
 	valley := func(x []float64) float64 {

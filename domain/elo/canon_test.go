@@ -31,7 +31,8 @@ func (p *publisher) tell(events ...domain.Event) (moved []elo.Updated) {
 	return moved
 }
 
-// published is what was last said of everybody who has games that count.
+// published returns the last published rating of every player with games that
+// count.
 func (p *publisher) published() string {
 	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(p.last)) {
@@ -107,7 +108,7 @@ func TestPublishedRatingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 		if want, found := there.published(), here.published(); want != found {
 			t.Fatalf("want\n%s\nfound\n%s", want, found)
 		}
-		for range 3 { // told again, they move nothing
+		for range 3 { // repeated facts change nothing
 			if moved := here.tell(shuffled...); len(moved) > 0 {
 				t.Fatalf("want nothing moved by facts that are known, found %v", moved)
 			}
@@ -115,8 +116,8 @@ func TestPublishedRatingsAreOfTheFactsAndNotOfTheirOrder(t *testing.T) {
 	})
 }
 
-// A fact that nobody gave a time is played when it is told: it moves its own players and
-// nobody else, however many there are before it.
+// A fact without a time is played when it is reported: it changes the ratings of
+// its own players only, however many facts there are before it.
 func TestAFactWithoutATimeIsPlayedWhenItIsTold(t *testing.T) {
 	node := publisher{last: map[domain.ModelID]elo.Updated{}, now: time.Unix(1_767_000_000, 0).UTC()}
 	for _, fact := range season(300) {

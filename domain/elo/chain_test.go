@@ -128,7 +128,7 @@ func TestACheckpointLosesNothing(t *testing.T) {
 }
 
 // Results of many games are played one by one and evenly: the rating ends where the
-// score says, and no count of games, however large, moves it off the scale.
+// score implies, and no number of games, however large, moves it off the scale.
 func TestResultsAreSpreadEvenly(t *testing.T) {
 	for _, games := range []int{1_000, 1_000_000_000 / 4} {
 		chain := elo.NewChain(options(t, elo.Asked{Method: "elo", Anchors: "b=1000"}))
@@ -143,8 +143,8 @@ func TestResultsAreSpreadEvenly(t *testing.T) {
 	}
 }
 
-// The error that is carried along is the spread of the rating where games never end,
-// about √(K/2c) for equals, and what a player nobody knows has before any.
+// The tracked error is the spread of the rating with unlimited games, about √(K/2c)
+// between equals, and the initial deviation before any game.
 func TestTheErrorOfIncrementalElo(t *testing.T) {
 	chain := elo.NewChain(options(t, elo.Asked{Method: "elo", Anchors: "b=1500"}))
 	for i := range 2000 {

@@ -51,7 +51,7 @@ func TestGivenRatingsConnect(t *testing.T) {
 	for _, method := range []string{"elo", "mle", "pl"} {
 		for anchors, want := range map[string]int{"random=400,heuristic=1200": 2, "random=400": 3, "none": 3} {
 			o := options(t, elo.Asked{Method: method, Anchors: anchors})
-			if o.Deviation == nil { // the chain wants one even where it is not asked
+			if o.Deviation == nil { // the chain needs one even if it is not requested
 				o.Deviation, o.Initial = new(float64), new(float64)
 			}
 			if found := components(o); found != want {
@@ -61,7 +61,7 @@ func TestGivenRatingsConnect(t *testing.T) {
 	}
 }
 
-// Games whose day nobody said count for the first day that is known.
+// Games of an unknown day count for the first known day.
 func TestGamesOfAnUnknownDay(t *testing.T) {
 	games := func(day int) []elo.Outcome {
 		return []elo.Outcome{

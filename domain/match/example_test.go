@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/domain/match"
 )
 
-// A result answers the games that were asked for, or is an error: a game that is
-// left out is no draw.
+// A result answers exactly the requested games, or is an error: a missing game is
+// not a draw.
 func Example() {
 	games, _, err := match.Games([]byte(`{"config_key":"hex8_2p","games":[
 		{"game_id":"g1","seed":17,"opening":17,"participants":[{"model_id":"m1"},{"model_id":"m2"}]},

@@ -30,9 +30,9 @@ func TestDaemonBackoff(t *testing.T) {
 	}
 }
 
-// Whatever is reported in whatever order: what is remembered is bounded, a fall
-// counts at most one restart, a report said twice in a row changes nothing, and
-// a loop ends only by its own event.
+// Whatever is reported in whatever order: memory is bounded, a failure counts at
+// most one restart, a repeated report changes nothing, and a loop ends only by its
+// own event.
 func TestDaemonFold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var d Daemon
@@ -48,7 +48,7 @@ func TestDaemonFold(t *testing.T) {
 				event = DaemonStable{DaemonName: "d", NodeID: "n", RunningSeconds: 7200}
 				falls = 0
 				if d.Down {
-					falls = 1 // it has yet to come back from this one
+					falls = 1 // it has not recovered from this one yet
 				}
 			}
 			before := d

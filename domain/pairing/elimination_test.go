@@ -19,7 +19,7 @@ func TestSeedOrder(t *testing.T) {
 	}
 }
 
-// play decides every match by a rule until nothing can be played.
+// play decides every match by a rule until none can be played.
 func play(t rapid.TB, b *pairing.Bracket, withdrawn []int, wins func(m pairing.MatchState) int) ([]pairing.MatchState, int) {
 	t.Helper()
 	winners := map[int]int{}
@@ -40,8 +40,8 @@ func play(t rapid.TB, b *pairing.Bracket, withdrawn []int, wins func(m pairing.M
 	}
 }
 
-// Whatever happens, one is left: after n − 1 matches, or 2n − 2 or 2n − 1 when two
-// losses are needed, and the byes are the top seeds'.
+// In every case one player is left: after n − 1 matches, or 2n − 2 or 2n − 1 with
+// double elimination, and the byes go to the top seeds.
 func TestEliminationLeavesOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(2, 40).Draw(t, "players")
@@ -129,8 +129,8 @@ func TestEliminationWhenTheBestWin(t *testing.T) {
 	}
 }
 
-// Who withdraws before the grand final has lost it and what is played after it: the
-// other one alone is first.
+// A player that withdraws before the grand final loses it and everything after it:
+// the other one is first alone.
 func TestWhoWithdrawsBeforeTheGrandFinalIsSecond(t *testing.T) {
 	bracket, err := pairing.Double(4, true)
 	if err != nil {

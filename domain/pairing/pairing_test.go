@@ -103,9 +103,9 @@ func lost(white, black int) pairing.Meeting {
 	return pairing.Meeting{Pairing: pairing.Pairing{White: white, Black: black}, Points: [2]int{0, 2}}
 }
 
-// Two cases of bbpPairings' tests of the Dutch system of 2025: the bye goes to who has
-// fewer rounds without a game (C9), and to the lowest score though that splits the
-// leaders (C5).
+// Two cases from bbpPairings' tests of the Dutch system of 2025: the bye goes to
+// the player with fewer unplayed rounds (C9), and to the lowest score although that
+// splits the leaders (C5).
 func TestDutchCases(t *testing.T) {
 	for name, c := range map[string]struct {
 		s    pairing.Swiss
@@ -155,9 +155,10 @@ func TestFirstRounds(t *testing.T) {
 	}
 }
 
-// A tournament with results as they fall: nobody meets twice or has two byes while
-// that can be, everybody present is paired once, and by the Dutch system no colour
-// comes three times running or three times more often.
+// A tournament with random results: nobody meets the same opponent twice or has two
+// byes while that is possible, everybody present is paired once, and by the Dutch
+// system nobody has one colour three times in a row or three times more often than
+// the other.
 func TestSwissKeepsItsRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := pairing.Swiss{Players: rapid.IntRange(2, 14).Draw(t, "players")}
@@ -176,7 +177,7 @@ func TestSwissKeepsItsRules(t *testing.T) {
 			round, err := next()
 			var invalid *pairing.Invalid
 			if dutch && errors.As(err, &invalid) {
-				return // no legal round is left; that none is left is checked below for Monrad
+				return // no legal round is left; for Monrad that is checked below
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -193,7 +193,7 @@ func league(t *rapid.T) []rating.Result {
 	return results
 }
 
-// The order of facts, and how they are summed, leaves no trace.
+// The order of facts, and how they are summed, has no effect.
 func TestFitDoesNotDependOnOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		results := league(t)

@@ -15,8 +15,8 @@ func near(t testing.TB, what string, found, want, tolerance float64) {
 	}
 }
 
-// The cases are the published ones of fastchess and fishtest; the figures are
-// those that fishtest's own code gives with the roots found by bisection.
+// The cases are the published ones of fastchess and fishtest; the expected values
+// are those of fishtest's own code with the roots found by bisection.
 func TestLLRIsTheOneThatWasPublished(t *testing.T) {
 	for _, c := range []struct {
 		name       string

@@ -133,7 +133,7 @@ func TestTestsAreChecked(t *testing.T) {
 	}
 }
 
-// No results, however lopsided, give infinity or what is not a number.
+// No results, however lopsided, give infinity or NaN.
 func TestTestsAnswerWithNumbers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cells := make([]float64, rapid.SampledFrom([]int{3, 5}).Draw(t, "cells"))
@@ -216,8 +216,8 @@ func TestAlike(t *testing.T) {
 	}
 }
 
-// passes runs sequential tests of pairs drawn at a strength, batch by batch with the
-// correction for overshoot, and gives the share that accepted elo1.
+// passes runs sequential tests of random pairs at a strength, batch by batch with
+// the correction for overshoot, and returns the share that accepted elo1.
 func passes(test rating.Test, elo float64, runs int, random *rand.Rand) (share, pairs float64) {
 	const drawRate = 0.4
 	mean := rating.Expected(elo)

@@ -238,7 +238,7 @@ func TestRankedGamesOfTwoAreDuels(t *testing.T) {
 	})
 }
 
-// Games drawn from known strengths and seats give them back.
+// A fit of games drawn from known strengths and seats recovers them.
 func TestRankedGamesGiveTheirStrengthsBack(t *testing.T) {
 	strength := []float64{150, 60, 0, -80, -130}
 	seat := []float64{60, 30, 10, 0}

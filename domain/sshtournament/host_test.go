@@ -10,8 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A shell gives every word of a quoted command to the program as it was, whatever is
-// in it.
+// A shell passes every word of a quoted command unchanged, whatever it contains.
 func TestAShellReadsQuotedWordsAsTheyAre(t *testing.T) {
 	for _, name := range []string{"sh", "bash"} {
 		shell, err := exec.LookPath(name)
@@ -77,8 +76,8 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// FuzzHost wants hosts that read back from their address, and no character in them
-// that a shell or an option parser would take for more than a name.
+// FuzzHost checks that hosts survive a round trip through their address, and
+// contain no character that is special to a shell or an option parser.
 func FuzzHost(f *testing.F) {
 	for _, text := range []string{"box", "ann@box:22", "[::1]:2222", "-o", "a@b:1", "[1:2.3]"} {
 		f.Add(text)

@@ -36,7 +36,7 @@ func TestWhatIsNoResultIsNoDraw(t *testing.T) {
 	}
 }
 
-// FuzzAnswers wants every answer that is taken to be ranks of its participants.
+// FuzzAnswers checks that every accepted answer has ranks of its participants.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"game_id":"g","participants":["m1","m2"],"result":{"ranks":[1,2]},"plies":41,"seed":17}`))
 	f.Add([]byte(`{"games":[{"participants":["m1","m2"],"result":{"ranks":[1,1]}}]}`))
@@ -54,7 +54,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// FuzzSaid wants a result that is told to say who came first.
+// FuzzSaid checks that an accepted result determines the winner.
 func FuzzSaid(f *testing.F) {
 	for _, text := range []string{`"1-0"`, `"draw"`, `{"ranks":[2,1]}`, `{"winner":"b"}`, `{"ranks":[1,1],"winner":"a"}`, `{"x":1}`, `null`} {
 		f.Add([]byte(text))
@@ -71,8 +71,8 @@ func FuzzSaid(f *testing.F) {
 	})
 }
 
-// Everybody has every seat once in as many games as there are seats, and what is told
-// by seat comes back to the players.
+// Everybody has every seat once in as many games as there are seats, and values by
+// seat are converted back to players.
 func TestSeatsMoveOn(t *testing.T) {
 	for n := 2; n <= 4; n++ {
 		p := Pairing{Players: []string{"a", "b", "c", "d"}[:n]}

@@ -9,8 +9,9 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// A candidate is judged by every gate of a promotion; those that say no are named
-// with what they found. It is the first of its game, so it has nothing to beat.
+// A candidate is judged by every promotion gate; the failed ones are listed with
+// their values. It is the first model of its game, so there is no model in use to
+// compare with.
 func ExamplePromotionGates() {
 	facts := training.PromotionFacts{
 		ConfigKey: "hex8_2p", ModelID: "m1", TotalGames: 500,
@@ -29,7 +30,7 @@ func ExamplePromotionGates() {
 	// win_rate_heuristic wants 0.55 - score 0.300 in 100 games; the config has 500 games to learn from
 }
 
-// What several causes ask of selfplay is multiplied; each ends by itself.
+// The factors of several causes are multiplied; each ends independently.
 func ExamplePaceOf() {
 	policy := training.DefaultPolicy()
 	pace := training.PaceOf([]training.Factor{

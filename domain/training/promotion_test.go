@@ -67,8 +67,8 @@ func TestWinRatePromotesAsTheOriginalDid(t *testing.T) {
 	}
 }
 
-// A gate that knows nothing says so, and the policy says what that means; an advisory
-// one stops nobody, and one that is off is not asked.
+// A gate without data says so, and the policy decides its verdict; an advisory gate
+// blocks nothing, and one that is off is not evaluated.
 func TestGatesAreSetByThePolicy(t *testing.T) {
 	facts := training.PromotionFacts{
 		ConfigKey: "hex8_2p", ModelID: "m1", InUse: "m0", Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
@@ -122,7 +122,7 @@ func TestGatesAreSetByThePolicy(t *testing.T) {
 	}
 }
 
-// A document written before gates could be set reads with every gate as it was.
+// A document from before gates could be configured reads with every gate as it was.
 func TestOldDocumentsKeepTheirGates(t *testing.T) {
 	var written domain.Policy
 	if err := json.Unmarshal([]byte(`{"promotion":{"games":60}}`), &written); err != nil {

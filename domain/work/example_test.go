@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// A queue is told what happened, and asked what a node gets next. Nothing changes
-// before the claim is an event.
+// A queue applies events, and returns what a node gets next. Nothing changes before
+// the claim is an event.
 func Example() {
 	queue, err := work.New(nil, nil)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// asking counts how often it is asked whether an item may run on a node.
+// asking counts how often it is called to decide whether an item may run on a node.
 type asking struct{ times int }
 
 func (a *asking) NodeFits(string, sched.Node) sched.Verdict {
@@ -20,9 +20,9 @@ func (a *asking) NodeFits(string, sched.Node) sched.Verdict {
 
 func (a *asking) ItemFits(string, sched.Requirement) sched.Verdict { return sched.Verdict{OK: true} }
 
-// Row 21: thousands of waiting, failed and timed-out items made every claim
-// slower, for each looked at all of them. A claim asks as little of a queue of
-// two thousand items as of one of fifty, and what ended is not in it.
+// Row 21: thousands of waiting, failed and timed-out items made every claim slower,
+// because each claim looked at all of them. A claim makes no more calls on a queue
+// of two thousand items than on one of fifty, and ended items are not in it.
 func TestRow21ALongQueueSlowsNoClaim(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	asked := map[int]int{}

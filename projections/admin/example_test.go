@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// Two reasons hold selfplay; the row of the kind says which and until when.
+// Two reasons pause selfplay; the row of the kind lists them with their ends.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, admin.Events())
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// A search is under way: the query says how far, and what it found.
+// A search is running: the query shows its progress and its best point.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, cmaesrun.Events())
 	if err != nil {

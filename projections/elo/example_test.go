@@ -12,8 +12,9 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// Results are counted once, and rated by all facts that count: the rating that a
-// decision published is asked for by its name. The baseline keeps its given rating.
+// Results are counted once, and rated by all facts that count; the published rating
+// of a decision is requested with method "published". The baseline keeps its fixed
+// rating.
 func Example() {
 	section := domain.Sections{elo.DefaultPolicy()}
 	catalog, err := domain.NewCatalog(nil, elo.Events(), domain.PolicyEvents(nil))

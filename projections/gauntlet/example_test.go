@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// A gauntlet is under way: the query says how far.
+// A gauntlet is running: the query shows its progress.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, gauntlet.Events())
 	if err != nil {

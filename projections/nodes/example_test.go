@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// A node comes online and falls silent; the rows say what is known of it, and how
-// many nodes are how.
+// A node comes online and falls silent; the rows show its state and the number of
+// nodes by state.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, nodes.Events(), work.Events(), admin.Events(), domain.PolicyEvents(nil))
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// A shard runs on one of two hosts: the query says where.
+// A shard runs on one of two hosts; the query shows which.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, ssh.Events())
 	if err != nil {

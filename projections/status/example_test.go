@@ -20,7 +20,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// Of two nodes one is offline: that is what somebody has to look at.
+// Of two nodes one is offline, which is reported as trouble.
 func Example() {
 	model := policyview.Model{Sections: domain.Sections{work.DefaultPolicy(), nodes.DefaultPolicy(), nodes.DefaultAlarmsPolicy()}}
 	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), training.Events(), domain.PolicyEvents(nil))

@@ -14,7 +14,7 @@ import (
 	trainingview "github.com/ringrift/rift/projections/training"
 )
 
-// A game's training is asked for and started; the query says who trains it.
+// A game's training is requested and started; the query shows which node trains it.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, training.Events(), elo.Events(), work.Events(), domain.PolicyEvents(nil))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/transport/elo"
 )
 
-// The first endpoints of the ratings, as `rift routes` lists them: what to post, and
-// what may be asked.
+// The first endpoints of the ratings, as `rift routes` lists them: commands and
+// queries.
 func Example() {
 	area := elo.Area()
 	fmt.Print(transport.Listing(area.Routes[:3]))

@@ -46,8 +46,8 @@ func large() map[string]any {
 	return map[string]any{"data": map[string]any{"list": list, "texts": texts, "object": object, "text": text, "other": text + "c", "same": list}}
 }
 
-// Whatever grows with the product of two parts of the data ends at the bound,
-// before the work is done.
+// Work that grows with the product of two parts of the data ends at the limit,
+// before it is done.
 func TestWorkThatMultipliesEndsAtTheBound(t *testing.T) {
 	for _, text := range []string{
 		`all(data.list, not (data.text contains "c"))`,
@@ -77,7 +77,8 @@ func TestWorkThatMultipliesEndsAtTheBound(t *testing.T) {
 	}
 }
 
-// What looks at every part of the data once stays far below the bound.
+// An expression that looks at every part of the data once stays far below the
+// limit.
 func TestOneLookAtTheDataIsCheap(t *testing.T) {
 	for text, most := range map[string]int{
 		`data.text contains "c"`:                        13_000,
@@ -111,7 +112,8 @@ func TestReasonsAreShort(t *testing.T) {
 	}
 }
 
-// An evaluation ends soon after its caller went away, and says so.
+// An evaluation ends soon after its caller went away, with the error of the
+// context.
 func TestAnEvaluationEndsWithItsCaller(t *testing.T) {
 	program := compile(t, `all(data.list, len(data.texts[1]) > 0)`, 1<<30)
 	ctx, cancel := context.WithCancel(t.Context())

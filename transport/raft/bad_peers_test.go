@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// refusals counts them over all causes.
+// refusals returns the number of refusals over all causes.
 func refusals(h *Handler) (n float64) {
 	families := make(chan prometheus.Metric, 64)
 	h.refused.Collect(families)
@@ -157,7 +157,7 @@ func TestBadPeers(t *testing.T) {
 			t.Errorf("a request %s: want one refusal counted, found %v", c.what, now-before)
 		}
 	}
-	// An old term is refused with the newer one told, and nothing of it is taken.
+	// A message of an old term is refused with the newer term, and has no effect.
 	if err := n.log.Campaign(t.Context()); err != nil {
 		t.Fatal(err)
 	}

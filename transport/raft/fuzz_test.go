@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// No stream that somebody else made gives a record.
+// A stream made by another program yields no record.
 func FuzzReadChunks(f *testing.F) {
 	seal := Seal{[]byte("key"), []byte("request")}
 	var whole []byte
@@ -33,7 +33,7 @@ func FuzzReadChunks(f *testing.F) {
 	})
 }
 
-// No statement that the operator did not sign lets anybody in.
+// A statement not signed by the operator does not let a node join.
 func FuzzAllowance(f *testing.F) {
 	token, err := NewToken(cluster, secrets["n3"], "n4", 1, time.Now().Add(time.Hour), time.Now(), raftlog.Configuration{})
 	if err != nil {
@@ -49,7 +49,7 @@ func FuzzAllowance(f *testing.F) {
 	})
 }
 
-// No headers but a member's own are taken.
+// Only headers signed by a member are accepted.
 func FuzzVerify(f *testing.F) {
 	f.Add(cluster, "n2", "n1", "0", "00", "")
 	f.Add(cluster, "n2", "n1", "1767322800000", "0123456789abcdef0000000000000001", "e30.e30")
@@ -67,7 +67,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Bodies of changes and of nodes that join are refused or say what they may.
+// Bodies of changes and of joining nodes are either refused or valid.
 func FuzzBodies(f *testing.F) {
 	f.Add([]byte(`{"members":[{"node_id":"n4","role":"learner","address":"http://n4","key":"00"}]}`))
 	f.Add([]byte(`{"leader":"any"}`))

@@ -47,7 +47,7 @@ func leads(t *testing.T, size int) []*node {
 	return nodes
 }
 
-// joins asks for a node to be added by a token.
+// joins returns a client of a node that joins with a token.
 func joins(token Token, node domain.NodeID, now func() time.Time) Client {
 	secret, err := ParseSecret(token.Secret)
 	if err != nil {
@@ -114,7 +114,7 @@ func TestJoinByToken(t *testing.T) {
 			t.Errorf("a token %s: want %s, found %v", c.what, c.code, err)
 		}
 	}
-	for range 2 { // asked again it is answered again, by way of a node that follows
+	for range 2 { // a repetition, through a follower, gets the same answer
 		client := joins(token, "n4", time.Now)
 		state, err := client.Join(t.Context(), nodes[1].server.URL, wish)
 		if err != nil || len(state.Members) != 3 || len(client.Ring.Members().Members) != 3 {
@@ -149,7 +149,7 @@ func TestLostFolder(t *testing.T) {
 	holds(t, nodes[1].log, "the folder noted at n2", func(s raftlog.State) bool { return s.Members[2].Folder != "" })
 	last.stop()
 	last.open(t, t.TempDir(), members)
-	last.ready.Store(nil) // it speaks and does not hear
+	last.ready.Store(nil) // it sends but does not receive
 	if err := last.log.Campaign(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +176,8 @@ func TestLostFolder(t *testing.T) {
 	holds(t, nodes[0].log, "n3 taken again", func(s raftlog.State) bool { return len(s.Members) == 3 && !s.Members[2].Refused && noted(s) })
 }
 
-// TestStrangerIsIntroduced has a node that was away while another joined and came to
-// lead: it asks the members that it knows.
+// TestStrangerIsIntroduced has a node that was away while another one joined and
+// became the leader: it asks the members that it knows.
 func TestStrangerIsIntroduced(t *testing.T) {
 	nodes := leads(t, 3)
 	away := nodes[2]
@@ -217,7 +217,7 @@ func TestStrangerIsIntroduced(t *testing.T) {
 	}
 }
 
-// post1 sends something that only a member may.
+// post1 sends a request that only a member may send.
 func post1(ctx context.Context, ring *Ring, to *node) error {
 	_, err := Client{http.DefaultClient, ring, NewSigner(ring, Saying{}, time.Now)}.one(ctx, to.member.Node, to.server.URL, "/raft/members", []byte("{}"))
 	return err

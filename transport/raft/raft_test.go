@@ -38,7 +38,7 @@ func ringOf(node domain.NodeID, secret Secret) *Ring {
 	return NewRing(cluster, node, secret, operator, list)
 }
 
-// asOperator asks as the operator does.
+// asOperator returns a client of the operator.
 func asOperator(now func() time.Time) Client {
 	ring := ringOf(Operator, secrets[Operator])
 	return Client{http.DefaultClient, ring, NewSigner(ring, Saying{}, now)}
@@ -94,8 +94,8 @@ func (n *node) open(t *testing.T, dir string, members []raftlog.Member) {
 	n.start(t, dir, raftlog.Configuration{Members: members}, members, raftlog.Protocol)
 }
 
-// start opens the node's log. list is whom it trusts at first, members are those of a new
-// cluster.
+// start opens the node's log. list is the members it trusts initially, members
+// those of a new cluster.
 func (n *node) start(t *testing.T, dir string, list raftlog.Configuration, members []raftlog.Member, protocol int) {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
@@ -229,7 +229,7 @@ func TestCopyOverHTTP(t *testing.T) {
 	}
 }
 
-// TestCallsAreTakenOnce takes calls out of order, and each of them once.
+// TestCallsAreTakenOnce sends calls out of order; each is accepted once.
 func TestCallsAreTakenOnce(t *testing.T) {
 	var c callsOf
 	for _, step := range []struct {

@@ -62,7 +62,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// same tells settings of the same values, wherever they come from.
+// same reports whether settings have the same values, wherever they come from.
 func same(a, b Serve) bool {
 	a.sources, b.sources = nil, nil
 	return reflect.DeepEqual(a, b)
@@ -152,7 +152,8 @@ func TestDefaultFileIsRead(t *testing.T) {
 	}
 }
 
-// What is printed can be read back, says where it is from, and keeps secrets.
+// The printed settings can be read back, name their sources, and contain no
+// secrets.
 func TestPrint(t *testing.T) {
 	s, err := serve(t, env("RIFT_CONFIG", write(t, "cluster: gpu\n")), "--log", "esdb://admin:hunter2@db:2113", "--limits-in-flight", "5")
 	if err != nil {

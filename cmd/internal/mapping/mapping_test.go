@@ -146,8 +146,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// FuzzMapping reads any mapping and any file by it: the same twice gives the same,
-// and every event is one that the catalogue takes.
+// FuzzMapping reads any mapping and applies it to any file: the same input gives
+// the same events twice, and the catalogue accepts every event.
 func FuzzMapping(f *testing.F) {
 	f.Add([]byte("lines: text\nhead: '(?P<at>\\d+) (?P<text>.*)'\ntime: {from: '{at}', layouts: [unix]}\nrules:\n- {match: 'up (?P<l>.*)', each: {name: n, from: '{l}', split: hostlist}, recall: '{n}', when: {v: '!1'}, event: HOST_ONLINE, values: {node_id: '{n}'}, remember: {key: '{n}', values: {v: 1}}}"), []byte("1 up n[1-3],x\n2 up n1\n"))
 	f.Add([]byte("lines: csv\nseparator: '|'\ntime: '{t|u}'\nrules:\n- {event: TASK_COMPLETED, values: {task_id: '{a}', lease: {from: '{b}', type: int, add: 1, default: 1}, node_id: n, result: {object: {l: {from: '{c}', type: list, split: ','}}}}}"), []byte("t|a|b|c\n2026-03-02T08:00:00Z|x|1|q,r\n"))

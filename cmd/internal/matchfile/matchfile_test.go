@@ -96,7 +96,8 @@ func TestFactsComeBackFromFiles(t *testing.T) {
 	})
 }
 
-// Every fault of a file is named with its line, and a file with one gives nothing.
+// Every fault of a file is reported with its line, and a file with faults gives no
+// facts.
 func TestEveryFaultIsNamedByLine(t *testing.T) {
 	for _, test := range []struct {
 		name, text string
@@ -142,8 +143,8 @@ func pgnOf(text string) (matchfile.File, error) {
 	return matchfile.ReadPGN(strings.NewReader(text), "hex8_2p")
 }
 
-// The same file gives the same facts, and equal rows of counts in it are facts of
-// their own.
+// The same file gives the same facts, and equal rows of counts in it are separate
+// facts.
 func TestRowsOfCountsAreFactsOfTheirOwn(t *testing.T) {
 	text := "a,b,wins,draws,losses\nx,y,3,1,2\nx,y,3,1,2\nx,z,1,0,0\n"
 	one, err := csvOf(text)

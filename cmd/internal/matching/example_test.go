@@ -7,8 +7,8 @@ import (
 	"github.com/ringrift/rift/domain/sched"
 )
 
-// An item says which nodes may have it. What is not known of a node is not true of
-// it, and the reason says so.
+// An item restricts the nodes that may have it. A condition on an unknown fact is
+// not true, and the reason says so.
 func Example() {
 	expressions := matching.New()
 	const where = `gpu.memory_gb >= 24 && "cuda" in capabilities`

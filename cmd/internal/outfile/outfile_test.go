@@ -29,7 +29,7 @@ func holds(t *testing.T, path, want string) {
 	}
 }
 
-// alone wants nothing in a folder but some names.
+// alone checks that a folder has only the given names.
 func alone(t *testing.T, folder string, names ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)

@@ -20,7 +20,8 @@ func mustSpec(t testing.TB, text string) Spec {
 	return spec
 }
 
-// joined tells by a plain search whether a player's sides are joined by their stones.
+// joined reports, by a plain search, whether a player's sides are connected by
+// their stones.
 func joined(p *position, player int8) bool {
 	seen := make([]bool, len(p.owner))
 	var todo []int16
@@ -44,7 +45,7 @@ func joined(p *position, player int8) bool {
 	return false
 }
 
-// A full board of Hex has exactly one winner, whoever put how many stones on it,
+// A full board of Hex has exactly one winner, however the stones are distributed,
 // and the mirrored board has the other one.
 func TestFullBoardHasOneWinner(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -66,7 +67,7 @@ func TestFullBoardHasOneWinner(t *testing.T) {
 	})
 }
 
-// After every stone the union of joined stones says the same as a search.
+// After every stone the union-find agrees with a search.
 func TestWinnerIsWhoIsJoined(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		table := Table{Players: rapid.IntRange(2, 3).Draw(t, "players"), Size: rapid.IntRange(MinSize, 7).Draw(t, "size")}
@@ -289,7 +290,8 @@ func TestSwap(t *testing.T) {
 	}
 }
 
-// Three who are shut out have drawn; a winner leads, and the others follow by what they lack.
+// Three players that are all shut out draw; a winner is first, and the others
+// follow by their missing stones.
 func TestThreePlayers(t *testing.T) {
 	p := newPosition(hexagon(4))
 	var f fields

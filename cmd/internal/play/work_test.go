@@ -86,7 +86,7 @@ func TestSpecs(t *testing.T) {
 	}
 }
 
-// Whatever is read, games are small, answers fit what was asked, and nothing panics.
+// For every input, games are small, answers match the request, and nothing panics.
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(pair))
 	f.Add([]byte(`{"payload":{"game_id":"g","seed":1,"opening":2,"participants":[{"model_id":"heuristic"},{"model_id":"mcts:3:1_1_1_1_1_1_1_1"},{"model_id":"random"}]}}`))

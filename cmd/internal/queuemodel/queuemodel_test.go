@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The model itself, on histories short enough to judge by eye. A line is an
-// operation: its interval, what was asked, what was answered.
+// The model itself, on histories short enough to check by hand. A line is an
+// operation: its interval, the call, the answer.
 func TestQueueModel(t *testing.T) {
 	for name, c := range map[string]struct {
 		want    porcupine.CheckResult

@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/simulate"
 )
 
-// Ten minutes of a small cluster pass in a moment, and an audit of the log says
+// Ten minutes of a small cluster pass in a moment, and an audit of the log reports
 // whether the queue kept its promises.
 func Example() {
 	scenario, err := simulate.Day(5, 2, 10*time.Minute, 1)

@@ -98,8 +98,8 @@ func TestPromisesAreKept(t *testing.T) {
 	}
 }
 
-// The same seed gives the same report to the byte, another seed another one; of a
-// fifth of the items under the race detector.
+// The same seed gives the same report to the byte, another seed a different one;
+// with a fifth of the items under the race detector.
 func TestRunsRepeat(t *testing.T) {
 	run := func(seed uint64, log eventlog.Log, models string) string {
 		r, err := Run(t.Context(), hours(t, seed, race.Part(350, 5)), Options{Seed: seed, Log: log, Models: models})
@@ -129,8 +129,8 @@ func TestRunsRepeat(t *testing.T) {
 	}
 }
 
-// A log in which a promise is broken is told from one in which none is. Each
-// case audits the log of one run again, with one event changed.
+// The audit finds a broken promise in a log. Each case audits the log of one run
+// again, with one event changed.
 func TestBrokenPromisesAreFound(t *testing.T) {
 	s, log := hours(t, 3, 350), eventlog.NewMemory()
 	r, err := Run(t.Context(), s, Options{Seed: 3, Log: log})

@@ -37,9 +37,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// remote plays games as the match command of a host does, in some manner: well; or
-// once in a bad one and well from then on, each shard by itself. It notes in a folder
-// which games it was asked for, and its process.
+// remote plays games like the match command of a host, in a given manner: well; or
+// once badly and then well, per shard. It records in a folder which games it was
+// given, and its process id.
 func remote(manner, folder string) int {
 	var asked struct {
 		Games []struct {
@@ -135,7 +135,7 @@ func keyPair(t *testing.T, folder, name string) (path string, public ssh.PublicK
 	return path, public
 }
 
-// freePort is one that nobody listens on at the moment.
+// freePort returns a port without a listener.
 func freePort(t *testing.T) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -120,7 +120,7 @@ func (s *stage) do(command domain.Command) {
 	}
 }
 
-// starts asks for a run of two whose command behaves in a manner.
+// starts starts a run of two participants whose command behaves in a given manner.
 func (s *stage) starts(manner string, games int, hosts ...string) {
 	s.t.Helper()
 	self, err := os.Executable()
@@ -134,7 +134,7 @@ func (s *stage) starts(manner string, games int, hosts ...string) {
 	})
 }
 
-// runs has a runner coordinate until the function it gives is called.
+// runs lets a runner coordinate until the returned function is called.
 func (s *stage) runs() (stop func()) {
 	s.t.Helper()
 	runner, err := New(s.config, s.backend)
@@ -190,7 +190,7 @@ func foldRun(ctx context.Context, backend transport.Backend) (run sshtournament.
 
 func over(run sshtournament.Run) bool { return run.Over() }
 
-// asked are the games that commands were asked for, each as often as it was.
+// asked lists the games that commands were given, with repetitions.
 func (s *stage) asked() map[string]int {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.folder, "asked"))
@@ -204,7 +204,7 @@ func (s *stage) asked() map[string]int {
 	return counts
 }
 
-// every wants each game of the run recorded once.
+// every checks that each game of the run is recorded once.
 func every(t *testing.T, run sshtournament.Run, events []domain.Event, games int) {
 	t.Helper()
 	if run.State() != "done" || run.Games != games {
@@ -251,8 +251,9 @@ func TestHostsPlayARun(t *testing.T) {
 	}
 }
 
-// A command that dies, speaks rubbish, floods or is no match fails its shard there;
-// what it told before counts, and another host plays the rest.
+// A command that crashes, prints garbage or too much, or is not a match command
+// fails its shard there; its earlier results count, and another host plays the
+// rest.
 func TestACommandThatFailsIsTriedElsewhere(t *testing.T) {
 	for manner, reason := range map[string]string{
 		"die":     "exit code 3: out of [31m memory",
@@ -306,7 +307,7 @@ func TestACommandThatHangsIsEnded(t *testing.T) {
 	s.gone()
 }
 
-// A server's shell gives the command every word as it was.
+// A server's shell passes every word to the command unchanged.
 func TestAServerReadsWordsAsTheyAre(t *testing.T) {
 	s := newStage(t)
 	one := startSSHD(t, s.folder, s.client)
@@ -333,7 +334,7 @@ func TestAServerReadsWordsAsTheyAre(t *testing.T) {
 	}
 }
 
-// FuzzLines wants lines within their bounds, or an error.
+// FuzzLines checks for lines within their limits, or an error.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("12\n{\"games\":[]}\n\n"))
 	f.Add([]byte("\r\n\x00\xff"))
@@ -369,7 +370,7 @@ func (s *stage) gone() {
 	}
 }
 
-// zombie tells a process that has ended and that nobody waited for yet.
+// zombie reports whether a process has exited and was not reaped yet.
 func zombie(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, after, _ := strings.Cut(string(text), ") ")
@@ -391,8 +392,8 @@ func TestCancellingEndsCommands(t *testing.T) {
 	}
 }
 
-// A node that does not lead starts nothing on the hosts; one that leads no more ends
-// what it started, and leaves the run to who leads next.
+// A node that is not the leader starts nothing on the hosts; one that loses the
+// leadership stops its commands, and leaves the run to the next leader.
 func TestOnlyTheLeaderCoordinates(t *testing.T) {
 	s := newStage(t)
 	var leads atomic.Bool
@@ -413,7 +414,7 @@ func TestOnlyTheLeaderCoordinates(t *testing.T) {
 			}
 		}
 	}
-	looks(25) // a host is asked within a few, where one is
+	looks(25) // a run would be found within a few looks
 	if _, err := os.Stat(filepath.Join(s.folder, "asked")); !os.IsNotExist(err) {
 		t.Fatalf("want nothing asked of a host, found a note of it, %v", err)
 	}
@@ -427,8 +428,8 @@ func TestOnlyTheLeaderCoordinates(t *testing.T) {
 	}
 }
 
-// A coordinator that starts again goes on with what is missing: no game that is
-// recorded is asked for again, and no retry is spent.
+// A restarted coordinator continues with what is missing: no recorded game is
+// requested again, and no retry is used up.
 func TestACoordinatorThatStartsAgain(t *testing.T) {
 	s := newStage(t)
 	one := startSSHD(t, s.folder, s.client)
@@ -506,8 +507,8 @@ func TestACoordinatorThatIsKilled(t *testing.T) {
 	}
 }
 
-// coordinate is a process that coordinates the run of a folder until it is killed. It
-// says when the first two games are on the log.
+// coordinate is a process that coordinates the run of a folder until it is killed.
+// It prints when the first two games are in the log.
 func coordinate(folder string) error {
 	n, _, err := openNode(folder)
 	if err != nil {
@@ -540,8 +541,8 @@ func coordinate(folder string) error {
 	}
 }
 
-// A key that an agent holds opens the hosts as one in a file does; an agent that is not
-// there is an error that says so.
+// A key in an agent works like one in a file; a missing agent is an error that says
+// so.
 func TestAnAgentHoldsTheKey(t *testing.T) {
 	s := newStage(t)
 	secret, err := readRawKey(s.config.Key)
@@ -639,7 +640,7 @@ func TestHostsThatAreNoHosts(t *testing.T) {
 	}
 }
 
-// A run whose hosts all stay silent comes to an end.
+// A run whose hosts are all silent ends.
 func TestSilentHostsEndARun(t *testing.T) {
 	s := newStage(t)
 	_, key := keyPair(t, s.folder, "any")

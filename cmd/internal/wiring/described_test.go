@@ -31,9 +31,9 @@ func described(t *testing.T) map[string]any {
 	return document
 }
 
-// TestEveryFieldIsDescribed wants of every key of every request, answer and problem a
-// sentence, a type and an example, of every span, share and size its unit, and of
-// every operation a body that is required and examples.
+// TestEveryFieldIsDescribed checks that every key of every request, answer and
+// problem has a description, a type and an example, every duration, share and size
+// its unit, and every operation a required body and examples.
 func TestEveryFieldIsDescribed(t *testing.T) {
 	document := described(t)
 	w := fieldWalk{t: t}
@@ -85,7 +85,7 @@ func (w *fieldWalk) schema(name string, schema any) {
 	}
 }
 
-// value checks what is said of one value.
+// value checks the description of one value.
 func (w *fieldWalk) value(name, key string, p map[string]any) {
 	if p["description"] == nil {
 		w.t.Errorf("%s: want a sentence: a doc tag on its field, or a line in transport/words.txt", name)

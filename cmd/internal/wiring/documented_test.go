@@ -49,7 +49,7 @@ func TestTheNineteenExist(t *testing.T) {
 	}
 }
 
-// lacks says what of a documented handler this build does not have; empty for nothing.
+// lacks returns what this build lacks of a documented handler; empty for nothing.
 func (d Documented) lacks() string {
 	if d.Projection != "" && !slices.ContainsFunc(Projections(), func(p projections.Projection) bool {
 		return p.Name == d.Projection && len(p.Handle(d.Event)) > 0

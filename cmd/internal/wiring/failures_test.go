@@ -89,9 +89,9 @@ var lessons = []lesson{
 	{60, "events nobody listened to", "checked by a test", "handlers", "TestEveryEventIsHandledOrIgnored"},
 }
 
-// The sixty failures, which of them cannot happen here, and what shows it. What
-// the table names must exist; the listing is golden, so that a row cannot open
-// again unnoticed; `make golden` writes it anew.
+// The sixty failures, which of them cannot happen here, and the proof of each. The
+// names in the table must exist; the listing is golden, so that a row cannot be
+// reopened unnoticed; `make golden` rewrites it.
 func TestSixtyFailures(t *testing.T) {
 	scripts, tests := shownRows(t)
 	if len(lessons) != 60 {

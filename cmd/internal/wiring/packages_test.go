@@ -19,7 +19,7 @@ var withoutExample = map[string]string{
 	"transport/esdbserver/esdbtest": "it starts in the testing.T of a test, which an Example has not; its first test is one",
 }
 
-// Every package says what it is, and shows its use in a program that is run.
+// Every package has a package comment and a tested example.
 func TestEveryPackageIsExplained(t *testing.T) {
 	const module = "../../.."
 	found := map[string]bool{}
@@ -65,7 +65,7 @@ func TestEveryPackageIsExplained(t *testing.T) {
 	}
 }
 
-// elsewhere tells a folder that holds no packages of the module.
+// elsewhere reports whether a folder has no packages of the module.
 func elsewhere(path, name string) bool {
 	if name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") {
 		return true
@@ -74,7 +74,7 @@ func elsewhere(path, name string) bool {
 	return err == nil
 }
 
-// onePackage is what its files say of a package.
+// onePackage is what the files of a package contain.
 type onePackage struct {
 	name    string // empty: the folder holds no Go files
 	comment string

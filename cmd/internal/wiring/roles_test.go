@@ -19,8 +19,8 @@ import (
 
 var rewriteRoles = flag.Bool("rewrite", false, "rewrite the golden file of the roles")
 
-// bare is a node that lends nothing and has no log: requests that come so far as to
-// ask it for either were let in.
+// bare is a node that provides no parts and has no log: a request that reaches them
+// was let in.
 type bare struct {
 	transport.Backend
 	catalog *domain.Catalog
@@ -31,8 +31,8 @@ func (bare) Cluster() string            { return "main" }
 
 func (bare) Spec(string) (commands.Spec, bool) { return commands.Spec{}, false }
 
-// Which role may call which route, found out by calling them all: a request that is
-// let in is then refused for what it says.
+// Which role may call which route, determined by calling them all: a request that
+// is let in is then refused for its content.
 func TestRolesOfRoutes(t *testing.T) {
 	catalog, err := Catalog()
 	if err != nil {
@@ -90,8 +90,8 @@ func TestRolesOfRoutes(t *testing.T) {
 	}
 }
 
-// refused tells whether a token is not for a route. What is asked is wrong in any
-// case, so that nothing happens.
+// refused reports whether a token does not allow a route. The request is invalid in
+// any case, so that nothing happens.
 func refused(t *testing.T, h http.Handler, route transport.Route, secret string) bool {
 	path := strings.NewReplacer("{id}", "x", "{name}", "x", "{event}", "x", "{node}", "x", "{path...}", "x").Replace(route.Path)
 	body := strings.NewReader("")

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// toy is an area as somebody adds it: a package in each room.
+// toy is an example of a new area: a package in each top-level directory.
 var toy = map[string]string{
 	"domain/toy/toy.go": `// Package toy is about toys.
 package toy
 
 import "github.com/ringrift/rift/domain"
 
-// Wound: somebody wound a toy up.
+// Wound: a toy was wound up.
 type Wound struct {
 	ToyID string ` + "`json:\"toy_id\"`" + `
 	Turns int    ` + "`json:\"turns\"`" + `

@@ -80,7 +80,8 @@ func TestEveryEventAndEndpointHasAScript(t *testing.T) {
 	}
 }
 
-// mentions tells a script line that asks for the route, by path or by command type.
+// mentions reports whether a script line calls the route, by path or by command
+// type.
 func mentions(text string, route transport.Route) bool {
 	if route.Kind == transport.Command && strings.Contains(text, "command "+route.Name) {
 		return true
@@ -242,7 +243,7 @@ func FuzzDigestsAgree(f *testing.F) {
 				}
 				c := spec.Value(pointer)
 				if appended, ok := c.(commands.AppendEvent); ok && appended.Event == nil {
-					continue // what it says comes with the stream
+					continue // the stream has this
 				}
 				want, errWanted := commands.Digest(domain.StandardCodec{}, c)
 				found, err := commands.Digest(FastCodec{}, c)

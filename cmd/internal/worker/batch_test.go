@@ -33,9 +33,9 @@ type fakeCluster struct {
 	lease time.Duration
 	short map[domain.TaskID]time.Duration     // leases of items that have another
 	slow  time.Duration                       // that every call takes
-	whole func(asked string, items int) error // what is wrong with a call
+	whole func(asked string, items int) error // returns what is wrong with a call
 	each  func(workcmd.Report) *domain.Error  // what is wrong with a report
-	tells func(workcmd.Report, *fakeAnswer)   // what else a heartbeat is told
+	tells func(workcmd.Report, *fakeAnswer)   // sets further fields of the answer to a heartbeat
 
 	mu    sync.Mutex
 	calls []fakeCall
@@ -180,7 +180,7 @@ func (c *fakeCluster) asked(kind string) []fakeCall {
 	return slices.DeleteFunc(slices.Clone(c.calls), func(call fakeCall) bool { return call.asked != kind })
 }
 
-// fakeCommand is a command that ends by itself, or when it is told to.
+// fakeCommand is a command that ends by itself or on a signal.
 type fakeCommand struct {
 	over chan struct{}
 	once sync.Once
@@ -197,7 +197,7 @@ func (b *fakeCommand) signal(signal unix.Signal) {
 	})
 }
 
-// work runs items that begin and last as told, and gives what became of each.
+// work runs items that start and last as given, and returns their outcomes.
 func (c *fakeCluster) work(items int, begins, lasts func(i int) time.Duration, change func(*worker)) []ending {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -332,8 +332,8 @@ func TestEndsGoTogether(t *testing.T) {
 	})
 }
 
-// A batch that nobody answers is repeated as it was, under its key, and holds up
-// nothing that ends after it.
+// A batch without an answer is repeated unchanged, under its key, and does not
+// delay items that end later.
 func TestAnUnansweredBatchIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newFakeCluster(t)

@@ -208,7 +208,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// testLog collects what a worker says.
+// testLog collects the worker's log.
 type testLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -313,7 +313,7 @@ func (h *hired) end() Summary {
 	return h.summary
 }
 
-// pidIn waits for a guest to tell its number.
+// pidIn waits until a guest has written its process id.
 func pidIn(t *testing.T, file string) int {
 	t.Helper()
 	var pid int
@@ -328,8 +328,8 @@ func pidIn(t *testing.T, file string) int {
 	return pid
 }
 
-// gone tells whether no process of a number runs any more; one that only waits
-// for its parent to notice its end does not run.
+// gone reports whether no process with the id runs any more; a zombie does not
+// count as running.
 func gone(pid int) bool {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -339,7 +339,7 @@ func gone(pid int) bool {
 	return strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
 }
 
-// empty tells whether no item's folder is left.
+// empty reports whether all items' folders are removed.
 func empty(t *testing.T, folder string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)

@@ -8,8 +8,8 @@ import (
 	"github.com/ringrift/rift/cmd/internal/worker"
 )
 
-// A command is split into words as a shell would, and no shell runs it: what a shell
-// would expand stays as it is.
+// A command is split into words as by a shell, but no shell runs it: nothing is
+// expanded.
 func ExampleSplitCommand() {
 	words, err := worker.SplitCommand(`python play.py --config 'hex8 2p' --seed $SEED`)
 	fmt.Printf("%q %v\n", words, err)

@@ -87,7 +87,7 @@ func TestAKilledWorkerLeavesNothing(t *testing.T) {
 		}
 		for i, pid := range pids {
 			if i == 0 && !guarded {
-				continue // it hides its folder, and its leader is gone: nobody can tell whose it is
+				continue // its folder is hidden and its leader gone: the owner is unknown
 			}
 			eventually(t, fmt.Sprintf("%s is gone", filepath.Base(files[i])), func() bool { return gone(pid) })
 		}

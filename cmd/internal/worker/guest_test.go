@@ -59,7 +59,7 @@ func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args.
 // guest is one of the commands that the tests run for an item.
 func guest(name string, args []string) int {
 	switch name {
-	case "play": // a good guest: reads its item, tells how far it is, gives a result
+	case "play": // well-behaved: reads its item, reports progress, returns a result
 		var item claimed
 		if err := json.NewDecoder(os.Stdin).Decode(&item); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -86,22 +86,22 @@ func guest(name string, args []string) int {
 				return 0
 			}
 		}
-	case "wait": // until it is told to end
+	case "wait": // until it gets a signal
 		say(`progress: {"waiting":true}`)
 		tell(args)
 		waitForever()
-	case "stubborn": // does not end when asked
+	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT)
 		say("progress: 1")
 		tell(args)
 		waitForever()
-	case "polite": // ends well when asked, with a result
+	case "polite": // exits with a result on SIGTERM
 		told := make(chan os.Signal, 1)
 		signal.Notify(told, syscall.SIGTERM)
 		tell(args)
 		<-told
 		say(`result: {"partial":true}`)
-	case "gate": // waits until somebody opens the other end of a pipe
+	case "gate": // waits until the other end of a pipe is opened
 		tell(args[1:])
 		gate, err := os.Open(args[0])
 		if err != nil {
@@ -134,7 +134,7 @@ func guest(name string, args []string) int {
 		}
 		awaitFiles(args[:2])
 		say(`result: {"family":2}`)
-	case "clan": // as a family, whose head stays and does not end when asked
+	case "clan": // a group of processes whose leader stays and ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		for i, session := range []bool{false, true} {
 			if err := spawn([]string{"stubborn", args[i]}, session); err != nil {
@@ -173,7 +173,7 @@ func guest(name string, args []string) int {
 		if unix.Mkfifo(os.Getenv("RIFT_RESULT_FILE"), 0o600) != nil {
 			return 1
 		}
-	case "link": // a result that is somebody else's file
+	case "link": // a result that links to another user's file
 		if os.Symlink(args[0], os.Getenv("RIFT_RESULT_FILE")) != nil {
 			return 1
 		}
@@ -233,17 +233,17 @@ func guest(name string, args []string) int {
 
 func waitForever() {
 	never := make(chan os.Signal, 1)
-	signal.Notify(never, syscall.SIGUSR2) // somebody must be able to send, or it counts as a deadlock
+	signal.Notify(never, syscall.SIGUSR2) // a sender must exist, or it counts as a deadlock
 	<-never
 }
 
-// tell writes this process's number into the first file named.
+// tell writes this process's id to the first file named.
 func tell(files []string) {
 	if len(files) == 0 {
 		return
 	}
 	if err := os.WriteFile(files[0]+".new", []byte(strconv.Itoa(os.Getpid())), 0o600); err == nil {
-		_ = os.Rename(files[0]+".new", files[0]) // the test waits for it and says so
+		_ = os.Rename(files[0]+".new", files[0]) // the test waits for it and reports a failure
 	}
 }
 

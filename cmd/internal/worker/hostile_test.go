@@ -35,7 +35,7 @@ func TestHostileItems(t *testing.T) {
 		payload string
 		change  func(*Config)
 		state   work.State
-		says    string // in the error or the result
+		says    string // expected in the error or the result
 	}{
 		{name: "huge output", guest: []string{"flood", "30000000"}, state: work.StateDone, says: "the end of the flood"},
 		{name: "endless output", guest: []string{"flood", "2000000000"}, change: func(c *Config) { c.MaxOutput = 1 << 20 }, state: work.StateDead, says: "more output than is allowed"},

@@ -45,7 +45,7 @@ func TestTailIsText(t *testing.T) {
 
 func hear(said *commandOutput, text string, cut int) {
 	for part := range slices.Chunk([]byte(text), max(cut, 1)) {
-		_, _ = stdout{said}.Write(part) // it never fails
+		_, _ = stdout{said}.Write(part) // never fails
 	}
 	said.end()
 }
@@ -172,7 +172,7 @@ func TestReadGPUs(t *testing.T) {
 	}
 }
 
-// What a command says stays as it said it: the worker's account goes beside it.
+// A command's result is unchanged; the worker's account is added beside it.
 func TestAResultKeepsItsKeys(t *testing.T) {
 	for result, want := range map[string]string{
 		``:                             `{"worker":1}`,

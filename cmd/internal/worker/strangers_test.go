@@ -88,8 +88,8 @@ func TestStrangersEndNothing(t *testing.T) {
 	}
 }
 
-// An answer to a heartbeat that lacks what a heartbeat is answered is none: the
-// command goes on, until the lease is lost for want of an answer.
+// An answer to a heartbeat that lacks required fields is no answer: the command
+// continues until the lease is lost.
 func TestAnswersThatLackSomething(t *testing.T) {
 	for _, body := range []string{"{}", `{"position":1}`, `{"deadline":"2026-03-06T12:00:00Z"}`, `{"cancel":false,"lease_seconds":60}`, `{"cancel":"no"}`, `[]`} {
 		for _, long := range []bool{false, true} {
@@ -155,8 +155,8 @@ func TestTheNodesClockIsNotOurs(t *testing.T) {
 	}
 }
 
-// A heartbeat whose answer was lost is answered as it was the first time: the
-// lease lasts from when it was sent first.
+// A repeated heartbeat gets the first answer again: the lease lasts from when it
+// was first sent.
 func TestARepeatedHeartbeatGainsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

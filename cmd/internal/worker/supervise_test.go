@@ -62,8 +62,8 @@ func TestUnansweredHeartbeatsAreRepeatedEverLessOften(t *testing.T) {
 	}
 }
 
-// An attempt whose lease ran out without an answer goes on for a while, since
-// the node may come back, and is given up then.
+// An attempt whose lease expired without an answer continues for a while, since the
+// node may come back, and is then given up.
 func TestAnOrphanIsGivenUp(t *testing.T) {
 	s := supervise(plain(), steady, noon, moment(60), time.Time{})
 	s.at(moment(20))

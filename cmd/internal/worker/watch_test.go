@@ -27,12 +27,12 @@ type stage struct {
 	mu      sync.Mutex
 	began   time.Time
 	lease   time.Duration
-	down    func(time.Duration) bool // whether nobody answers at a moment since the beginning
+	down    func(time.Duration) bool // whether no node answers at a time since the beginning
 	answer  func(domain.Command) error
 	strange func(domain.Command) string // an answer that lacks something; empty: none
 	ahead   time.Duration               // of the node's clock
 	cancel  bool
-	calls   []string // what was asked, with the seconds since the beginning
+	calls   []string // calls, with the seconds since the beginning
 	keys    []string
 	last    domain.Command
 	signals []string
@@ -310,7 +310,7 @@ func TestRefusedResult(t *testing.T) {
 	})
 }
 
-// Silence is told after its time, and no longer once the command speaks again.
+// Silence is reported after its time, and no longer once the command prints again.
 func TestStallIsToldAndTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage()

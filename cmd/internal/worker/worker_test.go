@@ -230,8 +230,8 @@ func TestStalledIsFailedWhenAsked(t *testing.T) {
 	}
 }
 
-// An item's own time-out ends the command while the lease is still live, so
-// that the failure carries what the command said.
+// An item's own time-out ends the command while the lease is still valid, so that
+// the failure has the command's output.
 func TestItemTimeout(t *testing.T) {
 	s := newSite(t)
 	s.lease(2)
@@ -307,8 +307,8 @@ func forward(t *testing.T, w http.ResponseWriter, r *http.Request, address strin
 	}
 }
 
-// The node goes away while an item runs and when it is done, and comes back on
-// its log: the item is completed once, under its first lease.
+// The node is away while an item runs and when it is done, and comes back with its
+// log: the item is completed once, under its first lease.
 func TestTheNodeComesBack(t *testing.T) {
 	s := newSite(t)
 	s.lease(20)
@@ -439,8 +439,8 @@ func TestDrainFinishes(t *testing.T) {
 	}
 }
 
-// What is not done when the drain is over is given back, without an attempt
-// spent; what ends well with a result when asked is done.
+// Items that are not done after the drain are released, and no attempt is used up;
+// one that exits with a result on SIGTERM is done.
 func TestDrainGivesBack(t *testing.T) {
 	for guest, state := range map[string]work.State{"wait": work.StateQueued, "stubborn": work.StateQueued, "polite": work.StateDone} {
 		t.Run(guest, func(t *testing.T) {
@@ -548,8 +548,8 @@ func TestConfigFaults(t *testing.T) {
 	}
 }
 
-// An item that was sized to the node tells its command how much to do; the
-// command of any other finds no size.
+// An item sized for the node passes the size to its command; other commands get
+// none.
 func TestSizeReachesTheCommand(t *testing.T) {
 	for size, want := range map[int]string{0: "", 720: "RIFT_SIZE=720"} {
 		env := Config{Inline: 100}.environment(claimed{TaskID: "t", Size: size}, t.TempDir(), time.Time{})

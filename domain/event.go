@@ -166,7 +166,7 @@ type Meta struct {
 	Command     string `json:"command,omitempty" doc:"id of the command that decided it"`
 	Causation   string `json:"$causationId,omitempty" doc:"id of the event whose reaction it is"`
 	Correlation string `json:"$correlationId,omitempty" doc:"id shared by a whole chain"`
-	Actor       string `json:"actor,omitempty" doc:"the person, tool or reactor that asked"`
+	Actor       string `json:"actor,omitempty" doc:"the person, tool or reactor that issued the command"`
 	Node        string `json:"node,omitempty" doc:"the node that decided"`
 	Policy      string `json:"policy,omitempty" doc:"the policy document that decided, \"policy-default@3\""`
 	Term        uint64 `json:"term,omitempty" doc:"the leadership term it was decided in"`

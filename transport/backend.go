@@ -104,7 +104,7 @@ type CatchUp struct {
 	Position domain.Position `json:"position"`
 	Head     domain.Position `json:"head" doc:"of the log"`
 	PerSec   float64         `json:"events_per_second"`
-	ETA      *domain.Seconds `json:"eta_seconds" doc:"null: too early to say"`
+	ETA      *domain.Seconds `json:"eta_seconds" doc:"null: not known yet"`
 }
 
 // Unavailable returns the error of a query that came before the read models
@@ -216,7 +216,7 @@ type ProjectionRow struct {
 	Name       string          `json:"name"`
 	Version    int             `json:"version"`
 	About      string          `json:"about,omitempty"`
-	Generation int             `json:"generation,omitempty" doc:"how often the version that serves was asked to be built again"`
+	Generation int             `json:"generation,omitempty" doc:"number of rebuilds requested of the version in use"`
 	State      string          `json:"state" doc:"\"live\", \"catching_up\", \"rebuilding\", \"parked\""`
 	Position   domain.Position `json:"position"`
 	Lag        uint64          `json:"lag"`
@@ -229,12 +229,12 @@ type ProjectionRow struct {
 // built beside the one in use.
 type RebuildRow struct {
 	From       int             `json:"from" doc:"the version that serves meanwhile, 0 for none"`
-	To         int             `json:"to" doc:"the same: somebody asked for it"`
+	To         int             `json:"to" doc:"true: it was requested"`
 	Generation int             `json:"generation,omitempty"`
 	Waits      bool            `json:"waits,omitempty" doc:"for others that are being built"`
 	Position   domain.Position `json:"position"`
 	Target     domain.Position `json:"target"`
 	Percent    float64         `json:"percent"`
 	PerSec     float64         `json:"events_per_second"`
-	ETA        *domain.Seconds `json:"eta_seconds" doc:"null: too early to say"`
+	ETA        *domain.Seconds `json:"eta_seconds" doc:"null: not known yet"`
 }

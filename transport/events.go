@@ -53,7 +53,7 @@ type EventsQuery struct {
 type EventsAnswer struct {
 	Events      []json.RawMessage `json:"events"`
 	Next        domain.Position   `json:"next"`
-	WhereErrors int               `json:"where_errors,omitempty" doc:"events that the expression could not be told of"`
+	WhereErrors int               `json:"where_errors,omitempty" doc:"events for which the expression could not be evaluated"`
 	WhereError  string            `json:"where_error,omitempty"`
 }
 

@@ -15,7 +15,7 @@ import (
 type EventIn struct {
 	Type             string           `json:"type"`
 	Payload          json.RawMessage  `json:"payload"`
-	Stream           string           `json:"stream,omitempty" doc:"where the event's type says, when absent"`
+	Stream           string           `json:"stream,omitempty" doc:"absent: the stream that follows from the event"`
 	ExpectedRevision *domain.Revision `json:"expected_revision,omitempty"`
 }
 

@@ -65,10 +65,10 @@ type Problem struct {
 	CommandID string           `json:"command_id,omitempty"`
 	Position  domain.Position  `json:"position,omitempty" doc:"where a refusal that was recorded stands"`
 	Events    []EventRef       `json:"events,omitempty"`
-	Leader    string           `json:"leader,omitempty" doc:"who leads: told with not_leader, when known, and to who asks in a term that is over"`
+	Leader    string           `json:"leader,omitempty" doc:"the leader, if known: with not_leader, and for a request with an outdated term"`
 	Term      uint64           `json:"term,omitempty"`
-	Found     *domain.Revision `json:"found_revision,omitempty" doc:"revision of the stream: told with a conflict over it"`
-	Head      *domain.Position `json:"head,omitempty" doc:"newest position: told to who asks to go on behind the end of the log"`
+	Found     *domain.Revision `json:"found_revision,omitempty" doc:"revision of the stream, for a conflict over it"`
+	Head      *domain.Position `json:"head,omitempty" doc:"newest position, for a request to continue after the end of the log"`
 }
 
 // LeaderHint is an error that names the leader, by address or node, and its

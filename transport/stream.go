@@ -14,7 +14,7 @@ import (
 
 // StreamQuery asks to follow the log.
 type StreamQuery struct {
-	From domain.Position `query:"from" doc:"the first position told; from now on when absent"`
+	From domain.Position `query:"from" doc:"the first position to send; absent: from now on"`
 	Selection
 }
 

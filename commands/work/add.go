@@ -19,7 +19,7 @@ type AddTask struct {
 	Priority       *int            `json:"priority,omitempty" doc:"0 to 100, larger first"`
 	Payload        json.RawMessage `json:"payload,omitempty"`
 	DependsOn      []domain.TaskID `json:"depends_on,omitempty"`
-	Requires       []string        `json:"requires,omitempty" doc:"capability words a node must offer, all of them"`
+	Requires       []string        `json:"requires,omitempty" doc:"capability words that a node must all offer"`
 	Where          string          `json:"where,omitempty" doc:"an expression over a node's facts: only nodes it is true of"`
 	RequiresGPU    bool            `json:"requires_gpu,omitempty"`
 	Pin            *PinTask        `json:"pin,omitempty" doc:"the only node that may have it, for a while"`

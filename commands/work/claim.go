@@ -67,7 +67,7 @@ type ClaimedTask struct {
 	Lasts     domain.Seconds  `json:"lease_seconds" doc:"from the claim to the deadline, for clocks that differ from the node's"`
 	Timeout   domain.Seconds  `json:"timeout_seconds" doc:"bound on the whole attempt, heartbeats or not"`
 
-	Size int `json:"size,omitempty" doc:"how much of it to do, in its units (games, mostly); absent: what the payload says"`
+	Size int `json:"size,omitempty" doc:"how much of it to do, in its units (games, mostly); absent: as in the payload"`
 
 	Exploration *work.Boost `json:"exploration,omitempty" doc:"of selfplay: how much more than usual it is to explore"`
 

@@ -10,11 +10,11 @@ type Policy struct {
 	MaxRunning     int            `json:"max_running" doc:"searches at once"`
 	MaxVariables   int            `json:"max_variables" doc:"of a search: every generation's event holds a matrix of them"`
 	MaxPopulation  int            `json:"max_population" doc:"candidates of a generation, after restarts and noise too"`
-	TaskType       string         `json:"task_type" doc:"of a candidate's item, unless its search says"`
+	TaskType       string         `json:"task_type" doc:"default of a candidate's item"`
 	Priority       int            `json:"priority" doc:"of a candidate's item, 0 to 100"`
 	MaxAttempts    int            `json:"max_attempts" doc:"of a candidate's item"`
 	TimeoutSeconds domain.Seconds `json:"timeout_seconds" doc:"bound on one attempt at a candidate"`
-	Games          int            `json:"games" doc:"of a candidate against each baseline, unless its search says"`
+	Games          int            `json:"games" doc:"default games of a candidate against each baseline"`
 }
 
 // maxTimeout is the queue's longest time-out: 30 days.

@@ -19,7 +19,7 @@ type ResultsRecorded struct {
 	FactID    string           `json:"fact_id" doc:"the evaluation's identity; it counts once"`
 	ModelID   domain.ModelID   `json:"model_id"`
 	Results   []OpponentResult `json:"results"`
-	PlayedAt  *time.Time       `json:"played_at,omitempty" doc:"absent: nobody said when"`
+	PlayedAt  *time.Time       `json:"played_at,omitempty" doc:"absent: unknown"`
 	Worker    domain.NodeID    `json:"worker,omitempty"`
 }
 
@@ -65,7 +65,7 @@ type MatchRecorded struct {
 	Ranks        []int            `json:"ranks" doc:"1 for the winner; shared ranks are draws"`
 	GameID       string           `json:"game_id,omitempty"`
 	Seed         *uint64          `json:"seed,omitempty"`
-	PlayedAt     *time.Time       `json:"played_at,omitempty" doc:"absent: nobody said when"`
+	PlayedAt     *time.Time       `json:"played_at,omitempty" doc:"absent: unknown"`
 	Worker       domain.NodeID    `json:"worker,omitempty"`
 }
 

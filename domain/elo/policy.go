@@ -20,11 +20,11 @@ type Policy struct {
 	VelocityChange        float64        `json:"velocity_change" doc:"Elo per hour by which a reading must differ from the one before to be no longer stable"`
 	Pinned                []PinnedRating `json:"pinned" doc:"baselines: their ratings never move"`
 
-	Method Method           `json:"method" doc:"how rankings rate when they are not told: elo, mle, glicko2, whr, pl, published"`
+	Method Method           `json:"method" doc:"default method of rankings: elo, mle, glicko2, whr, pl, published"`
 	K      []KStep          `json:"k" doc:"elo: most points that a game moves, by the games a player had"`
 	Draws  rating.DrawModel `json:"draws" doc:"mle: what a draw is: half, win_loss, davidson, bayeselo"`
 	Scale  rating.Scale     `json:"scale" doc:"mle, pl: what a point is: logistic, ordo, bayeselo"`
-	Prior  float64          `json:"prior" doc:"mle, pl: virtual draws of each player, so that who lost all has a rating too"`
+	Prior  float64          `json:"prior" doc:"mle, pl: virtual draws of each player, so that one who lost every game has a rating too"`
 	Tau    float64          `json:"tau" doc:"glicko2: how fast volatility changes"`
 	Drift  float64          `json:"drift" doc:"whr: Elo² that a day adds to what is not known"`
 }

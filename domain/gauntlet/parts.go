@@ -174,7 +174,7 @@ type Look struct {
 	Upper  float64 `json:"upper"`
 	Elo    float64 `json:"elo"`
 	Error  float64 `json:"error" doc:"half of its 95 % interval"`
-	Judged bool    `json:"judged,omitempty" doc:"the test was asked, not only computed"`
+	Judged bool    `json:"judged,omitempty" doc:"the gauntlet decided by this look"`
 }
 
 // Counted is what counts after an event: the parts before the first unfinished one,

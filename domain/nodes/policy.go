@@ -21,7 +21,7 @@ type Policy struct {
 	BreakerOpenSeconds     domain.Seconds `json:"breaker_open_seconds" doc:"an open breaker keeps work off this long; then one item is let through"`
 	DiskUnhealthyPercent   float64        `json:"disk_unhealthy_percent" doc:"disk used from which a node is unhealthy"`
 	MemoryUnhealthyPercent float64        `json:"memory_unhealthy_percent" doc:"memory used from which a node is unhealthy"`
-	HeartbeatSeconds       domain.Seconds `json:"heartbeat_seconds" doc:"how often nodes are asked to report"`
+	HeartbeatSeconds       domain.Seconds `json:"heartbeat_seconds" doc:"how often nodes have to report"`
 	MaxFactsBytes          int            `json:"max_facts_bytes" doc:"longest facts a node may announce"`
 
 	DiskRecoveredPercent      float64 `json:"disk_recovered_percent" doc:"disk used below which a node that ran full is well again"`

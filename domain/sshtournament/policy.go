@@ -4,10 +4,10 @@ import "github.com/ringrift/rift/domain"
 
 // Policy holds the limits and defaults of tournaments over SSH.
 type Policy struct {
-	GamesPerMatchup int            `json:"games_per_matchup" doc:"when nobody says"`
-	GamesPerShard   int            `json:"games_per_shard" doc:"that one command plays when nobody says"`
-	Retries         int            `json:"retries" doc:"of a shard whose command fails, when nobody says"`
-	ParallelPerHost int            `json:"parallel_per_host" doc:"commands at once on a host, when nobody says"`
+	GamesPerMatchup int            `json:"games_per_matchup" doc:"default games per matchup"`
+	GamesPerShard   int            `json:"games_per_shard" doc:"default games that one command plays"`
+	Retries         int            `json:"retries" doc:"default retries of a shard whose command fails"`
+	ParallelPerHost int            `json:"parallel_per_host" doc:"default number of commands at once on a host"`
 	MaxParallel     int            `json:"max_parallel" doc:"commands at once on a host, at most"`
 	MaxShards       int            `json:"max_shards" doc:"of one run"`
 	HostFailures    int            `json:"host_failures" doc:"one after the other until a host is not used any more in the run"`

@@ -4,13 +4,13 @@ import "github.com/ringrift/rift/domain"
 
 // Policy holds the limits and defaults of tournaments.
 type Policy struct {
-	GamesPerPairing int            `json:"games_per_pairing" doc:"of a pairing of two when nobody says; at larger tables everybody has every seat once"`
+	GamesPerPairing int            `json:"games_per_pairing" doc:"default games of a pairing of two; at larger tables everybody has every seat once"`
 	MaxParticipants int            `json:"max_participants" doc:"of one tournament"`
 	MaxPairings     int            `json:"max_pairings" doc:"of one tournament, all rounds together"`
 	MaxGames        int            `json:"max_games" doc:"of one tournament, all pairings together"`
 	OpenPairings    int            `json:"open_pairings" doc:"rounds that do not depend on results are paired ahead until so many pairings are open"`
 	GamesPerItem    int            `json:"games_per_item" doc:"that one work item plays at most"`
-	Replays         int            `json:"replays" doc:"of an item that came to nothing; then its pairing waits for somebody"`
+	Replays         int            `json:"replays" doc:"retries of a failed item; after that its pairing waits for an operator"`
 	TieGames        int            `json:"tie_games" doc:"added at most to a knock-out pairing that is level, one per seat at a time; then the better seed goes on"`
 	Priority        int            `json:"priority" doc:"of its work items, 0 to 100"`
 	MaxAttempts     int            `json:"max_attempts" doc:"of a work item, before it came to nothing"`

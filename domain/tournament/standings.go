@@ -30,7 +30,7 @@ type Standing struct {
 // knock-out has none: its ranks follow from the round in which a participant was
 // eliminated.
 type TieBreaks struct {
-	DirectEncounter *float64 `json:"direct_encounter,omitempty" doc:"points among those who are level, when all of them met"`
+	DirectEncounter *float64 `json:"direct_encounter,omitempty" doc:"points among the tied participants, if all of them met"`
 	BuchholzCut1    *float64 `json:"buchholz_cut_1,omitempty"`
 	Buchholz        *float64 `json:"buchholz,omitempty"`
 	SonnebornBerger *float64 `json:"sonneborn_berger,omitempty"`

@@ -74,8 +74,8 @@ type Policy struct {
 	BootstrapGames      int64          `json:"bootstrap_games" doc:"games that ask for the first training"`
 	FailureWaitSeconds  domain.Seconds `json:"failure_wait_seconds" doc:"wait after a failed training; doubles with each in a row"`
 	FailureCapSeconds   domain.Seconds `json:"failure_cap_seconds" doc:"longest such wait"`
-	LockSeconds         domain.Seconds `json:"lock_seconds" doc:"a training that says nothing more ends after this"`
-	RequestAgainSeconds domain.Seconds `json:"request_again_seconds" doc:"a training whose item the queue refused is asked for again after this"`
+	LockSeconds         domain.Seconds `json:"lock_seconds" doc:"a training without further reports ends after this"`
+	RequestAgainSeconds domain.Seconds `json:"request_again_seconds" doc:"a training whose item the queue refused is requested again after this"`
 	ItemPriority        int            `json:"item_priority" doc:"of a training's work item, 0 to 100"`
 	ItemTimeoutSeconds  domain.Seconds `json:"item_timeout_seconds" doc:"bound on one attempt at a training"`
 	ItemMaxAttempts     int            `json:"item_max_attempts" doc:"attempts before a training is given up"`

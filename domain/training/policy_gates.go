@@ -27,8 +27,8 @@ const (
 
 // GateRule is the setting of one gate.
 type GateRule struct {
-	Mode       GateMode   `json:"mode" doc:"of this gate of promotion: off, advisory (asked, and stops nobody), required"`
-	NoEvidence GateAnswer `json:"no_evidence" doc:"what this gate of promotion says when nothing is known: pass, fail"`
+	Mode       GateMode   `json:"mode" doc:"mode of this promotion gate: off, advisory (evaluated, but blocks nothing), required"`
+	NoEvidence GateAnswer `json:"no_evidence" doc:"verdict of this promotion gate without data: pass, fail"`
 }
 
 // GateRules holds the rule of each gate.

@@ -57,7 +57,7 @@ type Factor struct {
 	Factor float64     `json:"factor"`
 	Until  time.Time   `json:"until,omitzero" doc:"absent: until the cause goes"`
 
-	SearchBudget int `json:"search_budget,omitempty" doc:"simulations per move that the cause asks for"`
+	SearchBudget int `json:"search_budget,omitempty" doc:"simulations per move that the cause requests"`
 }
 
 // SelfplayAdjusted: the combined factors of a game changed.

@@ -28,7 +28,7 @@ type ClaimDecision struct {
 	SlotsUsed    int    `json:"slots_used" doc:"of the node, before"`
 	SlotsOf      int    `json:"slots_of,omitempty" doc:"0: no bound is known"`
 
-	Size *Size `json:"size,omitempty" doc:"how much of it the node is to do; absent: what the item itself says"`
+	Size *Size `json:"size,omitempty" doc:"how much of it the node should do; absent: as in the item"`
 }
 
 // Reasons returns the decision as sentences.

@@ -28,14 +28,14 @@ type Policy struct {
 	Reservations        int            `json:"reservations" doc:"how many nodes keep room at once; 0: none does"`
 	BatchLimit          int            `json:"batch_limit" doc:"most items that one command adds, reports on or cancels"`
 	DependantsOfFailed  string         `json:"dependants_of_failed" doc:"what becomes of items that wait for one which is dead or cancelled: \"fail\" cancels them too, \"wait\" lets them wait for one that replaces it"`
-	PinSeconds          domain.Seconds `json:"pin_seconds" doc:"how long a pin or an exclusion lasts that does not say"`
+	PinSeconds          domain.Seconds `json:"pin_seconds" doc:"default duration of a pin or an exclusion"`
 	AvoidSeconds        domain.Seconds `json:"avoid_seconds" doc:"how long an item avoids a node that it failed on; 0: it does not"`
 
 	Targets map[string]DepthTarget `json:"targets" doc:"by task type: how many items are to be on their way"`
 
 	Sizing map[string]SizingPolicy `json:"sizing" doc:"by task type: how large items are to be, by what was measured"`
 
-	Scheduling SchedulingPolicy `json:"scheduling" doc:"who gets what next"`
+	Scheduling SchedulingPolicy `json:"scheduling" doc:"order in which items are handed out"`
 }
 
 // What happens to items that wait for one that ended without being done.

@@ -21,7 +21,7 @@ type SchedulingPolicy struct {
 	Weights            map[string]int              `json:"weights" doc:"of configs, relative to each other"`
 	DefaultWeight      int                         `json:"default_weight" doc:"of configs that are not among the weights"`
 	ReservedEvery      int                         `json:"reserved_every" doc:"every so-many-th lease of a node goes to the longest starving item"`
-	DefaultSlots       int                         `json:"default_slots" doc:"of a registered node that does not say"`
+	DefaultSlots       int                         `json:"default_slots" doc:"slots of a registered node that does not report its own"`
 	PreemptMargin      int                         `json:"preempt_margin" doc:"a waiting item preempts when its priority is larger by more than this"`
 	DiskHaltPercent    int                         `json:"disk_halt_percent" doc:"disk used from which nothing that fills it is started"`
 	GPUBusyPercent     int                         `json:"gpu_busy_percent" doc:"GPU load from which nothing that adds to it is started"`

@@ -11,10 +11,10 @@ import (
 // report when done (mostly games).
 type SizingPolicy struct {
 	TargetSeconds domain.Seconds `json:"target_seconds" doc:"how long an item is to take on the node that claims it"`
-	Batch         int            `json:"batch" doc:"a size is a multiple of it: pairs of games, say"`
+	Batch         int            `json:"batch" doc:"a size is a multiple of this, for example for pairs of games"`
 	Least         int            `json:"least" doc:"smallest size"`
 	Most          int            `json:"most" doc:"largest size; 0: none"`
-	Unmeasured    int            `json:"unmeasured" doc:"size before anything was measured; 0: what the item itself says"`
+	Unmeasured    int            `json:"unmeasured" doc:"size before the first measurement; 0: as in the item"`
 	WindowSeconds domain.Seconds `json:"window_seconds" doc:"time spent on items over which measurements count in full; older ones count less"`
 }
 

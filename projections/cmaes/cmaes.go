@@ -64,7 +64,7 @@ type Generation struct {
 	Candidates  int       `json:"candidates"`
 	Lost        int       `json:"lost"`
 	Late        int       `json:"late"`
-	Least       *float64  `json:"least" doc:"fitness; null until it was told"`
+	Least       *float64  `json:"least" doc:"least fitness; null until the generation is complete"`
 	Median      *float64  `json:"median"`
 	Noise       float64   `json:"noise"`
 	Evaluations int       `json:"evaluations"`

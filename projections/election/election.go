@@ -22,7 +22,7 @@ import (
 // observer.
 type ReignRow struct {
 	Leader       domain.NodeID   `json:"leader"`
-	Term         uint64          `json:"term,omitempty" doc:"0: the observer did not say"`
+	Term         uint64          `json:"term,omitempty" doc:"0: not reported by the observer"`
 	Elected      bool            `json:"elected" doc:"by the log's own elections; otherwise observed"`
 	Observer     domain.NodeID   `json:"observer,omitempty"`
 	Previous     domain.NodeID   `json:"previous,omitempty"`
@@ -32,7 +32,7 @@ type ReignRow struct {
 	Until        *time.Time      `json:"until" doc:"null: it still leads"`
 	LastPosition domain.Position `json:"last_position"`
 	Observations int             `json:"observations"`
-	Overlaps     []domain.NodeID `json:"overlaps,omitempty" doc:"who led at the same time"`
+	Overlaps     []domain.NodeID `json:"overlaps,omitempty" doc:"nodes that led at the same time"`
 	Source       string          `json:"source,omitempty" doc:"where a recording shows it"`
 }
 
@@ -244,7 +244,7 @@ func Current(v projections.View, cluster string) (TermRow, error) {
 
 // LeadersQuery is the query for who led when.
 type LeadersQuery struct {
-	Overlapping bool `query:"overlapping" doc:"only those who led beside somebody else"`
+	Overlapping bool `query:"overlapping" doc:"only periods in which several nodes led"`
 	Limit       int  `query:"limit"`
 }
 

@@ -53,7 +53,7 @@ func (q HistoryAsked) span() projections.Span {
 type MatchesAsked struct {
 	ConfigKey string `query:"config_key" required:"true"`
 	Player    string `query:"player" doc:"only facts of this one: a model, or model:harness"`
-	Worker    string `query:"worker" doc:"only what it told"`
+	Worker    string `query:"worker" doc:"only facts that it reported"`
 	From      uint64 `query:"from" doc:"the first position wanted"`
 	Limit     int    `query:"limit"`
 }

@@ -23,9 +23,9 @@ type RankingsAsked struct {
 	Draws     string `query:"draws" doc:"mle: half, win_loss, davidson, bayeselo"`
 	Scale     string `query:"scale" doc:"mle, pl: logistic, ordo, bayeselo"`
 	Prior     string `query:"prior" doc:"mle, pl: virtual draws of each player; whr: games won and lost on its first day"`
-	Mean      string `query:"mean" doc:"mle, pl: of players without an anchor; whr: of a player nobody knows"`
+	Mean      string `query:"mean" doc:"mle, pl: of players without an anchor; whr: of an unknown player"`
 	Advantage string `query:"advantage" doc:"mle, whr: Elo of the first seat; mle, pl: fit"`
-	DrawElo   string `query:"draw_elo" doc:"mle: draw constant of draws=bayeselo; fitted when it is not said"`
+	DrawElo   string `query:"draw_elo" doc:"mle: draw constant of draws=bayeselo; fitted by default"`
 	Tau       string `query:"tau" doc:"glicko2: how fast volatility changes"`
 	Drift     string `query:"drift" doc:"whr: Elo² that a day adds to what is not known"`
 	From      int    `query:"from" doc:"the first row wanted, from 1"`

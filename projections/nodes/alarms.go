@@ -155,9 +155,9 @@ func (q AlarmsQuery) At(now time.Time) AlarmsQuery {
 // Silence is how long a kind of success is overdue, as of a time.
 type Silence struct {
 	AlarmRow
-	SilentSeconds *domain.Seconds `json:"silent_seconds" doc:"null: nothing has asked for a success yet"`
+	SilentSeconds *domain.Seconds `json:"silent_seconds" doc:"null: no success was expected yet"`
 	LimitSeconds  domain.Seconds  `json:"limit_seconds" doc:"the silence that is an alarm; 0: none is"`
-	State         string          `json:"state" doc:"ok, alarm, idle (nothing has asked for a success yet)"`
+	State         string          `json:"state" doc:"ok, alarm, idle (no success was expected yet)"`
 }
 
 // AlarmsAnswer lists the silences in the order of the loop.

@@ -19,7 +19,7 @@ type NodeRow struct {
 	Since        time.Time       `json:"since"`
 	Reason       string          `json:"reason"`
 	Facts        json.RawMessage `json:"facts"`
-	Accepts      string          `json:"accepts,omitempty" doc:"what it says of items"`
+	Accepts      string          `json:"accepts,omitempty" doc:"its expression over items"`
 	Capabilities []string        `json:"capabilities"`
 	RegisteredAt *time.Time      `json:"registered_at"`
 	RecoveredAt  *time.Time      `json:"recovered_at"`

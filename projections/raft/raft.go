@@ -72,7 +72,7 @@ func voterRemoved(tx projections.Tx, e domain.Envelope, removed raft.VoterRemove
 
 // MembersAnswer lists the nodes by name, including those that left.
 type MembersAnswer struct {
-	Members []json.RawMessage `json:"members" doc:"who the members are and were, by cluster and name"`
+	Members []json.RawMessage `json:"members" doc:"current and former members, by cluster and name"`
 }
 
 // Members returns the current and former members of clusters.

@@ -13,7 +13,7 @@ import (
 type OneBracket struct {
 	TournamentID string `query:"tournament_id" required:"true"`
 	Round        int    `query:"round" doc:"only this one, with every game"`
-	Form         string `query:"form" doc:"json, text or svg; else what Accept says"`
+	Form         string `query:"form" doc:"json, text or svg; default: by the Accept header"`
 }
 
 // Bracket is the rounds of a tournament, and its standings.
@@ -49,7 +49,7 @@ type Pairing struct {
 	Result  *Result  `json:"result" doc:"null until it is over"`
 	Bye     bool     `json:"bye"`
 	Failure string   `json:"failure,omitempty" doc:"its games came to nothing; it waits for a result by hand"`
-	Results []Game   `json:"results,omitempty" doc:"game by game, when one round is asked for"`
+	Results []Game   `json:"results,omitempty" doc:"game by game, if one round is requested"`
 }
 
 // Result is the result of a pairing. Ranks and points are in the order of the

@@ -18,7 +18,7 @@ type SyncRow struct {
 	NodeID          domain.NodeID      `json:"node_id"`
 	SyncType        training.SyncType  `json:"sync_type"`
 	ConfigKey       domain.ConfigKey   `json:"config_key"`
-	StartedAt       *time.Time         `json:"started_at" doc:"null: nobody reported the start"`
+	StartedAt       *time.Time         `json:"started_at" doc:"null: the start was not reported"`
 	EndedAt         *time.Time         `json:"ended_at"`
 	FilesSynced     *int64             `json:"files_synced"`
 	GamesSynced     *int64             `json:"games_synced"`
@@ -56,8 +56,8 @@ type FreshRow struct {
 	LastSync     training.SyncID `json:"last_sync"`
 	LastNode     domain.NodeID   `json:"last_node"`
 	Syncs        int64           `json:"syncs"`
-	Games        int64           `json:"games" doc:"of the syncs that said how many"`
-	GamesUnknown int64           `json:"games_unknown" doc:"syncs that did not say"`
+	Games        int64           `json:"games" doc:"of the syncs with a known count"`
+	GamesUnknown int64           `json:"games_unknown" doc:"syncs with an unknown count"`
 	Files        int64           `json:"files"`
 	Bytes        int64           `json:"bytes"`
 	ByType       []FreshType     `json:"by_type"`
@@ -66,7 +66,7 @@ type FreshRow struct {
 
 // FreshType is the data of one kind that arrived.
 type FreshType struct {
-	SyncType training.SyncType `json:"sync_type" doc:"empty: the reporter did not say"`
+	SyncType training.SyncType `json:"sync_type" doc:"empty: not reported"`
 	LastAt   time.Time         `json:"last_at"`
 	Syncs    int64             `json:"syncs"`
 }

@@ -33,7 +33,7 @@ type Vote struct {
 	Candidate    domain.NodeID   `json:"candidate"`
 	Term         uint64          `json:"term"`
 	LastPosition domain.Position `json:"last_position,omitempty" doc:"up to which the candidate has read the log"`
-	PreVote      bool            `json:"pre_vote,omitempty" doc:"only say whether it would be granted"`
+	PreVote      bool            `json:"pre_vote,omitempty" doc:"only answer whether it would be granted"`
 }
 
 // Heartbeat is the body of /election/heartbeat.
@@ -45,13 +45,13 @@ type Heartbeat struct {
 
 // Leader is the answer of GET /election/leader.
 type Leader struct {
-	Leader     domain.NodeID   `json:"leader" doc:"empty: nobody, as far as the node knows"`
+	Leader     domain.NodeID   `json:"leader" doc:"empty: none known to the node"`
 	Term       uint64          `json:"term"`
-	LeaseUntil *time.Time      `json:"lease_until" doc:"until when the node votes for nobody else; null: it is bound to nobody"`
+	LeaseUntil *time.Time      `json:"lease_until" doc:"until when the node votes for no other candidate; null: it is free to vote"`
 	Voters     []domain.NodeID `json:"voters" doc:"those configured"`
 	Majority   int             `json:"majority" doc:"of them"`
 	Address    string          `json:"address,omitempty"`
-	Self       bool            `json:"self" doc:"the node that was asked leads"`
+	Self       bool            `json:"self" doc:"the answering node is the leader"`
 	NodeID     domain.NodeID   `json:"node_id"`
 	Phase      election.Phase  `json:"phase,omitempty"`
 	Silent     []Silent        `json:"silent_voters,omitempty" doc:"that did not answer this node's last question"`

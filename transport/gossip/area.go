@@ -54,10 +54,10 @@ type Peer struct {
 type Counts struct {
 	Applied   uint64    `json:"applied"`
 	Known     uint64    `json:"known" doc:"that were no news"`
-	Invalid   uint64    `json:"invalid" doc:"that no node may say"`
+	Invalid   uint64    `json:"invalid" doc:"with invalid content"`
 	Retired   uint64    `json:"retired" doc:"of nodes that are retired"`
 	Full      uint64    `json:"full" doc:"for which there was no room"`
-	Refuted   uint64    `json:"refuted" doc:"times that others said of this node what it did not say"`
+	Refuted   uint64    `json:"refuted" doc:"times that this node refuted a document about itself"`
 	Foreign   uint64    `json:"foreign" doc:"messages of other clusters"`
 	Exchanges uint64    `json:"exchanges"`
 	Failed    uint64    `json:"failed" doc:"exchanges"`

@@ -47,14 +47,14 @@ type Poll struct {
 // Polled is the answer to Poll; it is empty when none came during the wait.
 type Polled struct {
 	Calls     []Delivery `json:"calls"`
-	ExpiresAt time.Time  `json:"expires_at" doc:"of the mailbox, if nobody polls again"`
+	ExpiresAt time.Time  `json:"expires_at" doc:"when the mailbox is closed unless it is polled again"`
 }
 
 // Delivery is a call as its target receives it.
 type Delivery struct {
 	CallID relay.CallID `json:"call_id"`
 	relay.Request
-	Header   map[string]string `json:"header,omitempty" doc:"of the caller: who it is, its key and its credential"`
+	Header   map[string]string `json:"header,omitempty" doc:"headers of the caller: actor, idempotency key and credential"`
 	Deadline time.Time         `json:"deadline"`
 }
 
@@ -68,7 +68,7 @@ type Result struct {
 // Resulted says what became of a Result.
 type Resulted struct {
 	CallID relay.CallID `json:"call_id"`
-	Waited bool         `json:"waited" doc:"somebody waited for it"`
+	Waited bool         `json:"waited" doc:"a caller was waiting for it"`
 	Kept   bool         `json:"kept" doc:"it is on the log"`
 }
 
@@ -87,7 +87,7 @@ type Mailbox struct {
 	Open      bool            `json:"open" doc:"the node is registered"`
 	ExpiresAt *time.Time      `json:"expires_at"`
 	Polls     int             `json:"polls" doc:"that wait for a call"`
-	Queued    int             `json:"queued" doc:"calls that nobody took yet"`
+	Queued    int             `json:"queued" doc:"calls not delivered yet"`
 	Held      int             `json:"held" doc:"of these, such as wait for their caller to show its credential again"`
 	Delivered int             `json:"delivered"`
 	Bytes     int             `json:"bytes"`

@@ -90,15 +90,15 @@ type (
 	}
 	tournament struct {
 		Stretch
-		TournamentID string `query:"tournament_id" doc:"tell of this one in full; empty: of the only one"`
+		TournamentID string `query:"tournament_id" doc:"the one to report in full; empty: the only one"`
 	}
 	search struct {
 		Stretch
-		Run string `query:"run" doc:"tell of this one in full; empty: of the only one"`
+		Run string `query:"run" doc:"the one to report in full; empty: the only one"`
 	}
 	promotions struct {
 		Stretch
-		ConfigKey string `query:"config_key" doc:"tell of this game only"`
+		ConfigKey string `query:"config_key" doc:"report this game only"`
 	}
 	ratings struct {
 		Stretch
@@ -109,7 +109,7 @@ type (
 		Draws     string `query:"draws" doc:"what a draw is: half, win_loss, davidson, bayeselo"`
 		DrawElo   string `query:"draw_elo" doc:"mle: draw constant of draws bayeselo; empty: fitted"`
 		Scale     string `query:"scale" doc:"what a point is: logistic, ordo, bayeselo"`
-		Mean      string `query:"mean" doc:"mean rating where nothing is given; whr: of a player nobody knows"`
+		Mean      string `query:"mean" doc:"mean rating if no anchor is given; whr: rating of an unknown player"`
 		Prior     string `query:"prior" doc:"virtual draws of each player"`
 		Advantage string `query:"advantage" doc:"Elo of the first seat, or fit"`
 		Drift     string `query:"drift" doc:"whr: Elo² that a day adds to what is not known"`

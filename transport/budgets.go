@@ -106,14 +106,14 @@ func (b *budgets) of(route *Route, r *http.Request) *budget {
 		return b.waits
 	case route.Kind == Command:
 		return b.commands
-	case route.scans || ofThePast(r.URL.RawQuery):
+	case route.scans || namesPast(r.URL.RawQuery):
 		return b.scans
 	}
 	return b.queries
 }
 
-// ofThePast reports whether a query string names a position or a time.
-func ofThePast(query string) bool {
+// namesPast reports whether a query string names a position or a time.
+func namesPast(query string) bool {
 	return strings.HasPrefix(query, "at=") || strings.Contains(query, "&at=")
 }
 

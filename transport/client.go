@@ -42,7 +42,7 @@ func WithHTTP(h *http.Client) ClientOption {
 	return func(c *Client) {
 		made := *h
 		if made.CheckRedirect == nil {
-			made.CheckRedirect = stay
+			made.CheckRedirect = noRedirect
 		}
 		c.http = &made
 	}

@@ -156,8 +156,8 @@ func NoAnswer(format string, args ...any) error {
 	return foreignError(fmt.Sprintf(format, args...))
 }
 
-// stay makes the HTTP client not follow redirects: a redirect does not come
+// noRedirect makes the HTTP client not follow redirects: a redirect does not come
 // from a node, and the token must not be sent to another host.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-var defaultHTTP = &http.Client{CheckRedirect: stay}
+var defaultHTTP = &http.Client{CheckRedirect: noRedirect}

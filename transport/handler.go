@@ -97,7 +97,7 @@ func NewHandler(backend Backend, config Config, areas ...Area) (*Handler, error)
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h.guard.open() && rebound(r) {
+	if h.guard.open() && isRebound(r) {
 		(&exchange{handler: h, request: r, start: time.Now()}).writeProblem(w, domain.Errorf(domain.Forbidden,
 			"host %q: want localhost or an address of the loopback, where this node serves without tokens; a page of another site may have made its name mean this machine", clip(r.Host)))
 		return
@@ -105,10 +105,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// rebound reports whether a request came over the loopback with the name of
+// isRebound reports whether a request came over the loopback with the name of
 // another host. A browser sends such requests for a page whose site changed
 // its DNS entry to a loopback address (DNS rebinding).
-func rebound(r *http.Request) bool {
+func isRebound(r *http.Request) bool {
 	local, known := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !known || !local.IP.IsLoopback() {
 		return false
@@ -216,11 +216,11 @@ func (h *Handler) core(route *Route) endpoint.Endpoint {
 		defer cancel()
 		switch route.Kind {
 		case Command:
-			return x, h.late(x, h.answerCommand(ctx, x))
+			return x, h.explainTimeout(x, h.answerCommand(ctx, x))
 		case Question:
-			return x, h.late(x, h.answerQuestion(ctx, x))
+			return x, h.explainTimeout(x, h.answerQuestion(ctx, x))
 		case Report:
-			return x, h.late(x, h.answerReport(ctx, x))
+			return x, h.explainTimeout(x, h.answerReport(ctx, x))
 		default:
 			var err error
 			x.chosen, err = x.input.(StreamQuery).choose()
@@ -338,9 +338,9 @@ func (h *Handler) applied(ctx context.Context, x *exchange) error {
 	return h.backend.View(ctx, At{}, x.after, func(projections.View) error { return nil })
 }
 
-// late makes a timeout name the limit that was exceeded. Other errors are
+// explainTimeout makes a timeout name the limit that was exceeded. Other errors are
 // returned unchanged.
-func (h *Handler) late(x *exchange, err error) error {
+func (h *Handler) explainTimeout(x *exchange, err error) error {
 	if err == nil || CodeOf(err) != domain.Timeout {
 		return err
 	}

@@ -14,14 +14,14 @@ import (
 // meters are the metrics of the HTTP layer. Those of a route are looked up
 // once, when it is mounted, to avoid a label lookup per request.
 type meters struct {
-	registry  *prometheus.Registry
-	requests  *prometheus.CounterVec
-	seconds   *prometheus.HistogramVec
-	panics    prometheus.Counter
-	told      prometheus.Counter
-	streams   prometheus.Gauge
-	badTokens prometheus.Counter
-	inFlight  atomic.Int64
+	registry   *prometheus.Registry
+	requests   *prometheus.CounterVec
+	seconds    *prometheus.HistogramVec
+	panics     prometheus.Counter
+	eventsSent prometheus.Counter
+	streams    prometheus.Gauge
+	badTokens  prometheus.Counter
+	inFlight   atomic.Int64
 }
 
 // meter holds the metrics of one route.
@@ -44,7 +44,7 @@ func newMeters(registry *prometheus.Registry) (*meters, error) {
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rift_http_panics_total", Help: "Requests that ended in a panic, each answered with internal.",
 		}),
-		told: prometheus.NewCounter(prometheus.CounterOpts{
+		eventsSent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "rift_http_stream_events_total", Help: "Events told to the readers of event streams.",
 		}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
@@ -57,7 +57,7 @@ func newMeters(registry *prometheus.Registry) (*meters, error) {
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "rift_http_in_flight", Help: "Requests being served.",
 	}, func() float64 { return float64(m.inFlight.Load()) })
-	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.told, m.streams, m.badTokens, inFlight} {
+	for _, collector := range []prometheus.Collector{m.requests, m.seconds, m.panics, m.eventsSent, m.streams, m.badTokens, inFlight} {
 		if err := registry.Register(collector); err != nil {
 			return nil, domain.Errorf(domain.Internal, "metrics: %w", err)
 		}

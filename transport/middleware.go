@@ -224,20 +224,20 @@ func (h *Handler) timed(ctx context.Context, x *exchange) (context.Context, cont
 	case x.after > 0 || x.strong:
 		limit = min(limit, h.config.AfterWait)
 	case x.route.Kind == Question && !x.at.Set:
-		return lapsing{ctx, time.Now().Add(limit)}, func() {}
+		return deadlineContext{ctx, time.Now().Add(limit)}, func() {}
 	}
 	return context.WithTimeout(ctx, limit)
 }
 
-// lapsing is a context with a deadline but no timer: Err reports the
+// deadlineContext is a context with a deadline but no timer: Err reports the
 // deadline once it has passed, but Done is not closed by it.
-type lapsing struct {
+type deadlineContext struct {
 	context.Context
 	at time.Time
 }
 
 // Deadline implements context.Context.
-func (l lapsing) Deadline() (time.Time, bool) {
+func (l deadlineContext) Deadline() (time.Time, bool) {
 	if at, earlier := l.Context.Deadline(); earlier && at.Before(l.at) {
 		return at, true
 	}
@@ -245,7 +245,7 @@ func (l lapsing) Deadline() (time.Time, bool) {
 }
 
 // Err implements context.Context.
-func (l lapsing) Err() error {
+func (l deadlineContext) Err() error {
 	if err := l.Context.Err(); err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func finished(made []byte, rows rowTypes) ([]byte, error) {
 		if name == jsonSchema {
 			continue
 		}
-		f.say(schema)
+		f.describe(schema)
 		if !nullable[name] {
 			whole(schema)
 		}
@@ -85,8 +85,8 @@ func inside(object map[string]any, key string) map[string]any {
 	return made
 }
 
-// say adds descriptions and examples to the keys of a schema, recursively.
-func (f *finish) say(schema any) {
+// describe adds descriptions and examples to the keys of a schema, recursively.
+func (f *finish) describe(schema any) {
 	s, ok := schema.(map[string]any)
 	if !ok {
 		return
@@ -94,13 +94,13 @@ func (f *finish) say(schema any) {
 	for _, part := range []string{"allOf", "anyOf", "oneOf"} {
 		parts, _ := s[part].([]any)
 		for _, one := range parts {
-			f.say(one)
+			f.describe(one)
 		}
 	}
 	for _, part := range []string{"items", "additionalProperties"} {
 		if held, ok := s[part].(map[string]any); ok {
 			typed(held)
-			f.say(held)
+			f.describe(held)
 		}
 	}
 	properties, _ := s["properties"].(map[string]any)
@@ -112,7 +112,7 @@ func (f *finish) say(schema any) {
 		}
 		typed(p)
 		f.value(key, p)
-		f.say(p)
+		f.describe(p)
 	}
 }
 
@@ -259,7 +259,7 @@ func (f *finish) content(c map[string]any, whole bool) {
 	if !ok {
 		return
 	}
-	f.say(schema)
+	f.describe(schema)
 	c["example"] = f.example(schema, whole, nil)
 }
 

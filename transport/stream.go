@@ -78,7 +78,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 	h.meters.streams.Inc()
 	defer h.meters.streams.Dec()
 
-	s := &sseWriter{w: w, control: http.NewResponseController(w), patience: h.config.SlowClient, seen: after, said: after}
+	s := &sseWriter{w: w, control: http.NewResponseController(w), patience: h.config.SlowClient, seen: after, sent: after}
 	// The server's read timeout is for requests; a stream has none.
 	if err := s.control.SetReadDeadline(time.Time{}); err != nil && !isUnsupported(err) {
 		return domain.Errorf(domain.Unavailable, "stream: %w", err)
@@ -110,7 +110,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 			_ = s.send([]byte(": the node is stopping\n\n"))
 			return nil
 		default:
-			h.farewell(s, err)
+			h.sendEnd(s, err)
 			return nil
 		}
 	}
@@ -118,7 +118,7 @@ func (h *Handler) run(w http.ResponseWriter, x *exchange) error {
 
 // resume returns the position after which to start. It refuses one that is
 // beyond the log: the client then followed another log, or this one before
-// it was restored, and must be told.
+// it was restored, and has to notice.
 func (h *Handler) resume(x *exchange, q StreamQuery) (domain.Position, error) {
 	head, err := h.backend.Log().Head(x.request.Context())
 	if err != nil {
@@ -153,20 +153,20 @@ func resumeAfter(x *exchange, q StreamQuery, head domain.Position) (domain.Posit
 // ends.
 func (h *Handler) live(ctx context.Context, s *sseWriter, c *chosen) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	f := &feed{queue: make(chan told, streamQueue), most: streamChunk}
+	f := &feed{queue: make(chan streamItem, streamQueue), most: streamChunk}
 	ended := make(chan struct{}) // stops the reader of the log when the request ends
 	go func() {
 		defer close(ended)
 		h.follow(ctx, cancel, c, s.seen, f)
 	}()
-	err := h.tell(ctx, s, f)
+	err := h.sendFeed(ctx, s, f)
 	cancel(nil)
 	<-ended
 	return err
 }
 
-// tell sends everything the feed holds, followed by one flush.
-func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
+// sendFeed sends everything the feed holds, followed by one flush.
+func (h *Handler) sendFeed(ctx context.Context, s *sseWriter, f *feed) error {
 	for {
 		select {
 		case one, open := <-f.queue:
@@ -179,9 +179,9 @@ func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
 				}
 				f.waiting.Add(-int64(len(one.bytes)))
 				if one.bytes != nil {
-					h.meters.told.Inc()
+					h.meters.eventsSent.Inc()
 				}
-				s.tell(one)
+				s.addItem(one)
 				if len(s.buffer) >= streamChunk || len(f.queue) == 0 {
 					break
 				}
@@ -205,8 +205,8 @@ func (h *Handler) tell(ctx context.Context, s *sseWriter, f *feed) error {
 // streamChunk is how much history is written at once.
 const streamChunk = 64 << 10
 
-// farewell sends the reason why a stream ends, if it is on this side.
-func (h *Handler) farewell(s *sseWriter, cause error) {
+// sendEnd sends the reason why a stream ends, if it is on this side.
+func (h *Handler) sendEnd(s *sseWriter, cause error) {
 	if cause == nil || s.broken || errors.Is(cause, context.Canceled) {
 		return
 	}
@@ -228,17 +228,17 @@ type sseWriter struct {
 	buffer   []byte
 	broken   bool // a write failed
 
-	seen, said domain.Position // how far the log was read, and how far the client knows
+	seen, sent domain.Position // how far the log was read, and how far the client knows
 	caughtUp   bool            // the client was told that it has caught up
 }
 
 func (s *sseWriter) add(line []byte) { s.buffer = append(s.buffer, line...) }
 
-// tell writes an event, or how far the log was read.
-func (s *sseWriter) tell(one told) {
+// addItem writes an event, or how far the log was read.
+func (s *sseWriter) addItem(one streamItem) {
 	s.seen = max(s.seen, one.position)
 	if one.bytes != nil {
-		s.said = one.position
+		s.sent = one.position
 		s.add(one.bytes)
 	}
 	if one.caughtUp && !s.caughtUp {
@@ -248,13 +248,13 @@ func (s *sseWriter) tell(one told) {
 }
 
 // history writes an encoded stretch.
-func (s *sseWriter) history(told stretch) error {
-	s.seen = told.last
-	if len(told.bytes) == 0 {
+func (s *sseWriter) history(part stretch) error {
+	s.seen = part.last
+	if len(part.bytes) == 0 {
 		return nil
 	}
-	s.said = told.said
-	return s.write(told.bytes)
+	s.sent = part.sent
+	return s.write(part.bytes)
 }
 
 // alive writes a heartbeat. A position without an event advances the
@@ -262,9 +262,9 @@ func (s *sseWriter) history(told stretch) error {
 // reconnecting it is not read again.
 func (s *sseWriter) alive() error {
 	line := []byte(": beat\n\n")
-	if s.seen > s.said {
+	if s.seen > s.sent {
 		line = append(append([]byte("id: "), s.seen.String()...), "\n\n"...)
-		s.said = s.seen
+		s.sent = s.seen
 	}
 	return s.send(line)
 }

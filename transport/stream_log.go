@@ -41,7 +41,7 @@ func newStreamMemory(bytes int64, streams int) streamMemory {
 type stretch struct {
 	bytes  []byte
 	events int
-	said   domain.Position // of the last event
+	sent   domain.Position // of the last event
 	last   domain.Position // the last position that was read
 }
 
@@ -70,7 +70,7 @@ func (h *Handler) history(ctx context.Context, c *chosen, after, head domain.Pos
 				return s, nil
 			}
 			s.events++
-			s.said = e.Position
+			s.sent = e.Position
 		}
 		if int64(len(s.bytes)) >= most || !time.Now().Before(until) {
 			s.last = e.Position
@@ -88,7 +88,7 @@ func (h *Handler) catchUp(ctx context.Context, s *sseWriter, c *chosen) error {
 		if err != nil || s.seen >= head {
 			return err
 		}
-		if err := h.tellStretch(ctx, s, c, head); err != nil {
+		if err := h.sendStretch(ctx, s, c, head); err != nil {
 			return err
 		}
 		select {
@@ -103,22 +103,22 @@ func (h *Handler) catchUp(ctx context.Context, s *sseWriter, c *chosen) error {
 	}
 }
 
-// tellStretch reads and writes one stretch, within the memory limit of all
+// sendStretch reads and writes one stretch, within the memory limit of all
 // streams.
-func (h *Handler) tellStretch(ctx context.Context, s *sseWriter, c *chosen, head domain.Position) error {
+func (h *Handler) sendStretch(ctx context.Context, s *sseWriter, c *chosen, head domain.Position) error {
 	for need := h.memory.each; ; {
 		if err := h.memory.all.Acquire(ctx, need); err != nil {
 			return err
 		}
-		told, err := h.readStretch(ctx, s.seen, head, c, need)
-		if size := min(int64(len(told.bytes)), h.memory.most); err == nil && size > need {
+		part, err := h.readStretch(ctx, s.seen, head, c, need)
+		if size := min(int64(len(part.bytes)), h.memory.most); err == nil && size > need {
 			h.memory.all.Release(need)
 			need = size // a single large event: wait until there is room for it
 			continue
 		}
 		if err == nil {
-			h.meters.told.Add(float64(told.events))
-			err = s.history(told)
+			h.meters.eventsSent.Add(float64(part.events))
+			err = s.history(part)
 		}
 		h.memory.all.Release(need)
 		return err
@@ -140,9 +140,9 @@ var errBehind = errors.New("behind")
 // errStopping means that the node is ending its streams.
 var errStopping = errors.New("the node is stopping")
 
-// told is one item between the log and a stream that has caught up: an
+// streamItem is one item between the log and a stream that has caught up: an
 // event, or a position up to which there was none.
-type told struct {
+type streamItem struct {
 	bytes    []byte
 	position domain.Position
 	caughtUp bool
@@ -150,14 +150,14 @@ type told struct {
 
 // feed is the queue between the log and a stream that has caught up.
 type feed struct {
-	queue   chan told
+	queue   chan streamItem
 	waiting atomic.Int64 // bytes in the queue
 	most    int64
 }
 
 // put adds to the queue; it returns false when the client has fallen
 // behind.
-func (f *feed) put(one told) bool {
+func (f *feed) put(one streamItem) bool {
 	size := int64(len(one.bytes))
 	if f.waiting.Add(size) > f.most {
 		return false
@@ -179,7 +179,7 @@ func (h *Handler) follow(ctx context.Context, cancel context.CancelCauseFunc, c 
 			cancel(err)
 			return
 		}
-		one := told{position: item.Position, caughtUp: item.CaughtUp}
+		one := streamItem{position: item.Position, caughtUp: item.CaughtUp}
 		if item.Envelope.Position > 0 {
 			keeps, err := h.keepsLive(ctx, c, &item.Envelope)
 			if err != nil {

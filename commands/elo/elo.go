@@ -30,8 +30,8 @@ type MatchResult struct {
 func (RecordMatch) CommandType() string       { return "elo.match" }
 func (c RecordMatch) Stream() domain.StreamID { return c.ConfigKey.EloStream() }
 
-// told returns the game as the caller reported it.
-func (c RecordMatch) told() elo.MatchRecorded {
+// reported returns the game as the caller reported it.
+func (c RecordMatch) reported() elo.MatchRecorded {
 	return elo.MatchRecorded{
 		ConfigKey: c.ConfigKey, Participants: c.Participants, Ranks: c.Result.Ranks,
 		GameID: c.GameID, Seed: c.Seed, PlayedAt: c.PlayedAt, Worker: c.Worker,
@@ -40,7 +40,7 @@ func (c RecordMatch) told() elo.MatchRecorded {
 
 // event returns the game in the canonical form that its identity is computed from.
 func (c RecordMatch) event() elo.MatchRecorded {
-	event := c.told()
+	event := c.reported()
 	event.Ranks = elo.Standard(event.Ranks)
 	if event.PlayedAt != nil {
 		at := domain.Instant(*event.PlayedAt)
@@ -76,9 +76,9 @@ func recordMatch(r elo.Ratings, c RecordMatch, facts domain.Facts) ([]domain.Eve
 const maxMoved = 3800
 
 // rerated returns the facts followed by the ratings they change.
-func rerated(r elo.Ratings, told []domain.Event, config domain.ConfigKey, facts domain.Facts) []domain.Event {
-	events, policy := slices.Clone(told), elo.PolicyOf(facts.Policy)
-	after, moved := r.Follow(config, told, domain.Instant(facts.Now), policy, maxMoved)
+func rerated(r elo.Ratings, added []domain.Event, config domain.ConfigKey, facts domain.Facts) []domain.Event {
+	events, policy := slices.Clone(added), elo.PolicyOf(facts.Policy)
+	after, moved := r.Follow(config, added, domain.Instant(facts.Now), policy, maxMoved)
 	for _, event := range moved {
 		events = append(events, event)
 	}
@@ -131,7 +131,7 @@ func Specs() []commands.Spec {
 				return MatchRecorded{c.event().MatchID}
 			},
 			commands.Normalize(func(c RecordMatch, _ domain.Facts) (RecordMatch, error) {
-				return c, domain.Faulty("elo.match", c.told().Validate())
+				return c, domain.Faulty("elo.match", c.reported().Validate())
 			})),
 		commands.Handle("let the results of an evaluation count", recordResults),
 		commands.Handle("let games of a worker, or one, no longer count", excludeGames, commands.Normalize(completeExclusion)),

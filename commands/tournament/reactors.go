@@ -33,7 +33,7 @@ func Reactors() []projections.Reactor {
 		projections.When("tournament_game_recorded", "lets the game count for the ratings", []string{"elo.match"}, rateGame),
 		projections.When("tournament_item_completed", "hands the games of an item to its tournament", take,
 			func(v projections.View, _ domain.Envelope, done work.Completed) ([]domain.Command, error) {
-				return brought(v, done.TaskID, done.NodeID, func() ([]tournament.Answer, string) {
+				return reportOutcome(v, done.TaskID, done.NodeID, func() ([]tournament.Answer, string) {
 					answers, err := tournament.ParseAnswers(done.Result)
 					if err != nil {
 						return nil, err.Error()
@@ -43,19 +43,19 @@ func Reactors() []projections.Reactor {
 			}),
 		projections.When("tournament_item_dead", "says that an item of a tournament came to nothing", take,
 			func(v projections.View, _ domain.Envelope, e work.Dead) ([]domain.Command, error) {
-				return brought(v, e.TaskID, "", func() ([]tournament.Answer, string) { return nil, commands.Or(e.Reason, "no reason given") })
+				return reportOutcome(v, e.TaskID, "", func() ([]tournament.Answer, string) { return nil, commands.Or(e.Reason, "no reason given") })
 			}),
 		projections.When("tournament_item_cancelled", "says that an item of a tournament came to nothing", take,
 			func(v projections.View, _ domain.Envelope, e work.Cancelled) ([]domain.Command, error) {
-				return brought(v, e.TaskID, e.NodeID, func() ([]tournament.Answer, string) {
+				return reportOutcome(v, e.TaskID, e.NodeID, func() ([]tournament.Answer, string) {
 					return nil, "cancelled: " + commands.Or(e.Reason, "no reason given")
 				})
 			}),
 	}
 }
 
-// brought passes the outcome of an item to its tournament, if it belongs to one.
-func brought(v projections.View, task domain.TaskID, node domain.NodeID, of func() ([]tournament.Answer, string)) ([]domain.Command, error) {
+// reportOutcome passes the outcome of an item to its tournament, if it belongs to one.
+func reportOutcome(v projections.View, task domain.TaskID, node domain.NodeID, of func() ([]tournament.Answer, string)) ([]domain.Command, error) {
 	id, item, ours, err := tournamentview.ByTask(v, task)
 	if err != nil || !ours {
 		return nil, err

@@ -100,11 +100,11 @@ func (p Played) rated(meetings []meeting) (names []string) {
 // returns which published ratings change, so that they equal the fold over all
 // facts that count, in game order. At most most ratings change. The returned
 // Ratings include the events and the changes.
-func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, at time.Time, p Policy, most int) (Ratings, []Updated) {
+func (r Ratings) Follow(config domain.ConfigKey, added []domain.Event, at time.Time, p Policy, most int) (Ratings, []Updated) {
 	before := r.ready(config)
 	after, late := before, false
 	var names []string
-	for _, event := range told {
+	for _, event := range added {
 		after = after.Evolve(domain.Envelope{Event: event, Time: at})
 		var played Played
 		switch e := event.(type) {
@@ -116,7 +116,7 @@ func (r Ratings) Follow(config domain.ConfigKey, told []domain.Event, at time.Ti
 			late = true
 			continue
 		}
-		late = late || played.told(at).OrderKey() < before.canon.last
+		late = late || played.withTime(at).OrderKey() < before.canon.last
 		if t, _ := after.facts.Get(played.ID); after.counts(played.ID, t) {
 			names = append(names, t.names...)
 		}

@@ -64,10 +64,10 @@ func (p Played) OrderKey() string {
 	return strings.Repeat("0", max(momentDigits-len(digits), 0)) + digits + p.ID
 }
 
-// told sets the time of a fact without one to the time of its report. Without a
+// withTime sets the time of a fact without one to the time of its report. Without a
 // time it would sort first, so that every such fact would count as late and all
 // later ones would be rated again.
-func (p Played) told(at time.Time) Played {
+func (p Played) withTime(at time.Time) Played {
 	if p.At == 0 && !at.IsZero() {
 		p.At = micros(&at)
 	}

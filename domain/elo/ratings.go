@@ -105,9 +105,9 @@ func (r Ratings) named(x Excluded) iter.Seq2[string, tally] {
 func (r Ratings) Evolve(fact domain.Envelope) Ratings {
 	switch e := fact.Event.(type) {
 	case ResultsRecorded:
-		r = r.ready(e.ConfigKey).record(PlayedOf(Fact{Results: &e}).told(fact.Time))
+		r = r.ready(e.ConfigKey).record(PlayedOf(Fact{Results: &e}).withTime(fact.Time))
 	case MatchRecorded:
-		if r = r.ready(e.ConfigKey).record(PlayedOf(Fact{Match: &e}).told(fact.Time)); e.GameID != "" && !r.games.Has(e.GameID) {
+		if r = r.ready(e.ConfigKey).record(PlayedOf(Fact{Match: &e}).withTime(fact.Time)); e.GameID != "" && !r.games.Has(e.GameID) {
 			r.games = r.games.With(e.GameID, e.MatchID)
 		}
 	case GamesExcluded:

@@ -42,7 +42,7 @@ func (t Table) Evolve(event domain.Event) Table {
 				at = len(t.Played)
 			}
 			t.Played = slices.Insert(slices.Clone(t.Played), at, e.Game)
-			t.Out = t.outBut(t.brought)
+			t.Out = t.outBut(t.allPlayed)
 		}
 	case GamesAsked:
 		for _, item := range e.Items {
@@ -67,8 +67,8 @@ func (t Table) Evolve(event domain.Event) Table {
 	return t
 }
 
-// brought reports whether all games of an item are played.
-func (t Table) brought(item Item) bool {
+// allPlayed reports whether all games of an item are played.
+func (t Table) allPlayed(item Item) bool {
 	for game := item.First; game < item.First+item.Games; game++ {
 		if _, played := t.Game(game); !played {
 			return false

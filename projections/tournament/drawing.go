@@ -48,8 +48,8 @@ func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }
 
-// told returns a pairing's result as one word.
-func (p Pairing) told() string {
+// resultText returns a pairing's result as one word.
+func (p Pairing) resultText() string {
 	switch {
 	case p.Bye:
 		return "bye"
@@ -128,7 +128,7 @@ func (b Bracket) Text() string {
 		out.WriteString("\n")
 		line("%s", r.Title())
 		for _, p := range r.Pairings {
-			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(p.Players, " - "), p.told())
+			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(p.Players, " - "), p.resultText())
 			if p.Result != nil && p.Result.Reason != "" && !p.Bye {
 				row += " (" + p.Result.Reason + ")"
 			}

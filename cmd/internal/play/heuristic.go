@@ -16,7 +16,7 @@ import (
 //	centre             1 in the middle to 0 at the rim
 //	adjacency          own stones beside the cell, of six
 //	blocking           other players' stones beside the cell, of six
-//	link_reply         1 when the cell saves a bridge that somebody has half cut
+//	link_reply         1 when the cell saves a bridge that an opponent has half cut
 var WeightNames = [8]string{"own_distance", "opponent_distance", "bridges", "edge_template", "centre", "adjacency", "blocking", "link_reply"}
 
 // Weights are the weights of a heuristic player, in the order of WeightNames.

@@ -72,7 +72,7 @@ func NewAudit(s Scenario) (*Audit, error) {
 	for _, m := range s.Machines {
 		a.machines[m.ID] = &watched{slots: m.Slots, held: map[domain.TaskID]time.Time{}}
 	}
-	told := nodes.PolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
+	grace := nodes.PolicyOf(s.Policy).ReassignGraceSeconds.Duration() + 2*s.Tick
 	patience := nodes.PolicyOf(s.Policy).Patience
 	// Silent nodes are declared offline a few per cycle, so the last of them all
 	// waits for the others.
@@ -80,7 +80,7 @@ func NewAudit(s Scenario) (*Audit, error) {
 	for _, fault := range s.Faults {
 		id := s.Machines[fault.Machine].ID
 		a.machines[id].faults = append(a.machines[id].faults, fault)
-		bound := told
+		bound := grace
 		if fault.Silent {
 			_, offline := nodes.PolicyOf(s.Policy).Stretched(patience.Factor(id, nil) * patience.FullFactor)
 			bound = offline + cycles + 2*s.Tick

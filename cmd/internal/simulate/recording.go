@@ -44,7 +44,7 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 	if err != nil {
 		return Scenario{}, err
 	}
-	told := newTold()
+	recording := newContent()
 	for e, err := range events {
 		if err == nil && e.Event == nil {
 			err = catalog.Fill(&e)
@@ -52,23 +52,23 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 		if err != nil {
 			return Scenario{}, err
 		}
-		told.take(e)
+		recording.take(e)
 	}
-	s := Scenario{Policy: wiring.Sections().Default(), Poll: time.Minute, Tick: 10 * time.Minute, Start: told.first, Machines: told.list()}
-	if len(told.items) == 0 || len(s.Machines) == 0 {
-		return Scenario{}, domain.Errorf(domain.Invalid, "want a recording of items and of nodes to run them, found %d nodes and %d items", len(s.Machines), len(told.items))
+	s := Scenario{Policy: wiring.Sections().Default(), Poll: time.Minute, Tick: 10 * time.Minute, Start: recording.first, Machines: recording.list()}
+	if len(recording.items) == 0 || len(s.Machines) == 0 {
+		return Scenario{}, domain.Errorf(domain.Invalid, "want a recording of items and of nodes to run them, found %d nodes and %d items", len(s.Machines), len(recording.items))
 	}
 	if all > 0 {
 		s.Machines = some(s.Machines, all)
 	}
-	items := s.admit(told.items)
+	items := s.admit(recording.items)
 	if len(items) == 0 {
 		return Scenario{}, domain.Errorf(domain.Invalid, "no node can have any item of the recording: %s", s.Notes[0])
 	}
 	s.Span = items[len(items)-1].created.Sub(s.Start)
 	s.Name = fmt.Sprintf("%d recorded items on %d recorded nodes", len(items), len(s.Machines))
 	s.adjust(items)
-	arrivals, cut := arrivalsOf(items, told.last)
+	arrivals, cut := arrivalsOf(items, recording.last)
 	if cut > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%d items ran for more than %v and are cut to it", cut, podLimit))
 	}

@@ -163,7 +163,7 @@ func (c *fakeCluster) insist(ctx context.Context, command domain.Command, key st
 	failed = sync.OnceFunc(failed)
 	for {
 		err := c.do(ctx, command, key, read)
-		if err == nil || !passing(err) {
+		if err == nil || !isTemporary(err) {
 			return err
 		}
 		failed()

@@ -133,7 +133,7 @@ func (c *claimer) fill() (more bool, err error) {
 		c.key = ""
 		c.next.Reset(backoff(1))
 		return true, nil
-	case !passing(err):
+	case !isTemporary(err):
 		return false, fmt.Errorf("claim: %w", err)
 	default:
 		// The lost answer can be repeated: the same key gets the same items.

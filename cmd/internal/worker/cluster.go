@@ -102,7 +102,7 @@ func (c *Cluster) do(ctx context.Context, command domain.Command, key string, re
 		if err == nil {
 			err = read(receipt)
 		}
-		if err == nil || !elsewhere(err) {
+		if err == nil || !mayTryNext(err) {
 			c.first.Store(int64(at))
 			return err
 		}
@@ -138,8 +138,8 @@ func (c *Cluster) index(address string) int {
 	})
 }
 
-// elsewhere reports whether another node may be tried after an error.
-func elsewhere(err error) bool {
+// mayTryNext reports whether another node may be tried after an error.
+func mayTryNext(err error) bool {
 	switch domain.CodeOf(err) {
 	case domain.Unavailable, domain.Timeout, domain.NotLeader:
 		return true
@@ -148,10 +148,10 @@ func elsewhere(err error) bool {
 	}
 }
 
-// passing reports whether an error may be temporary. That includes a refused token,
+// isTemporary reports whether an error may be temporary. That includes a refused token,
 // which may be in the process of being changed, and a failed node: results must not
 // be lost because of these.
-func passing(err error) bool {
+func isTemporary(err error) bool {
 	switch code := domain.CodeOf(err); code {
 	case domain.Unauthorized, domain.Forbidden, domain.Internal, domain.Corrupt:
 		return true
@@ -173,7 +173,7 @@ func backoff(failures int) time.Duration {
 func (c *Cluster) insist(ctx context.Context, command domain.Command, key string, read reading, failed func()) error {
 	for failures := 1; ; failures++ {
 		err := c.do(ctx, command, key, read)
-		if err == nil || !passing(err) || ctx.Err() != nil {
+		if err == nil || !isTemporary(err) || ctx.Err() != nil {
 			return err
 		}
 		if failures == 1 {

@@ -87,7 +87,7 @@ func (s *stage) insist(ctx context.Context, command domain.Command, key string, 
 	failed = sync.OnceFunc(failed)
 	for {
 		err := s.do(ctx, command, key, read)
-		if err == nil || !passing(err) {
+		if err == nil || !isTemporary(err) {
 			return err
 		}
 		failed()

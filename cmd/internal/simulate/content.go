@@ -21,8 +21,8 @@ type played struct {
 	}
 }
 
-// told is the content of a recording that can be simulated.
-type told struct {
+// content is what a recording contains that can be simulated.
+type content struct {
 	first, last time.Time
 	items       []*played
 	byID        map[domain.TaskID]*played
@@ -37,11 +37,11 @@ type seenNode struct {
 	most      int // most items that it held at once
 }
 
-func newTold() *told {
-	return &told{byID: map[domain.TaskID]*played{}, machines: map[domain.NodeID]*seenNode{}}
+func newContent() *content {
+	return &content{byID: map[domain.TaskID]*played{}, machines: map[domain.NodeID]*seenNode{}}
 }
 
-func (t *told) node(id domain.NodeID) *seenNode {
+func (t *content) node(id domain.NodeID) *seenNode {
 	n := t.machines[id]
 	if n == nil {
 		n = &seenNode{}
@@ -51,7 +51,7 @@ func (t *told) node(id domain.NodeID) *seenNode {
 	return n
 }
 
-func (t *told) take(e domain.Envelope) {
+func (t *content) take(e domain.Envelope) {
 	if t.first.IsZero() || e.Time.Before(t.first) {
 		t.first = e.Time
 	}
@@ -105,7 +105,7 @@ func (t *told) take(e domain.Envelope) {
 }
 
 // ends records the end of an attempt, or the final end of the item.
-func (t *told) ends(id domain.TaskID, at time.Time, state work.State) {
+func (t *content) ends(id domain.TaskID, at time.Time, state work.State) {
 	one := t.byID[id]
 	if one == nil || one.end != "" {
 		return
@@ -117,7 +117,7 @@ func (t *told) ends(id domain.TaskID, at time.Time, state work.State) {
 	}
 }
 
-func (t *told) give(one *played) {
+func (t *content) give(one *played) {
 	if one.node != "" {
 		t.node(one.node).holds--
 		one.node = ""
@@ -126,7 +126,7 @@ func (t *told) give(one *played) {
 
 // list returns the nodes as machines, in order of appearance. A node without facts
 // has a slot for each item that it held at once.
-func (t *told) list() []Machine {
+func (t *content) list() []Machine {
 	announced := slices.ContainsFunc(t.order, func(id domain.NodeID) bool { return t.machines[id].announced != nil })
 	var machines []Machine
 	for _, id := range t.order {
@@ -145,23 +145,23 @@ func (t *told) list() []Machine {
 }
 
 func machineOf(n nodes.Announced, most int) Machine {
-	var told struct {
+	var known struct {
 		CPU   int             `json:"cpu_milli"`
 		GPUs  json.RawMessage `json:"gpu"` // a number in traces, a name elsewhere
 		Slots int             `json:"slots"`
 		Model string          `json:"model"`
 	}
-	_ = json.Unmarshal(n.Facts, &told) // facts of another shape have no slots
+	_ = json.Unmarshal(n.Facts, &known) // facts of another shape have no slots
 	gpus := 0
-	_ = json.Unmarshal(told.GPUs, &gpus)
+	_ = json.Unmarshal(known.GPUs, &gpus)
 	m := Machine{ID: n.NodeID, Capabilities: slices.Clone(n.Capabilities)}
 	switch {
 	case gpus > 0:
 		m.Slots = gpus
-	case told.Slots > 0:
-		m.Slots = told.Slots
-	case told.CPU > 0:
-		m.Slots = max(told.CPU/8000, 1)
+	case known.Slots > 0:
+		m.Slots = known.Slots
+	case known.CPU > 0:
+		m.Slots = max(known.CPU/8000, 1)
 	default:
 		m.Slots = max(most, 1)
 	}
@@ -169,9 +169,9 @@ func machineOf(n nodes.Announced, most int) Machine {
 	if gpus == 0 {
 		m.Slots = min(m.Slots, mostSlots)
 	}
-	facts := map[string]any{"slots": m.Slots, "cpu_milli": told.CPU}
-	if told.Model != "" {
-		facts["gpu"] = told.Model
+	facts := map[string]any{"slots": m.Slots, "cpu_milli": known.CPU}
+	if known.Model != "" {
+		facts["gpu"] = known.Model
 	}
 	m.Facts, _ = json.Marshal(facts) // encoding text and numbers cannot fail
 	return m

@@ -175,7 +175,7 @@ func showMembers(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		return cmp.Compare(slices.Index(worst, a.State), slices.Index(worst, b.State))
 	})
 	l := output.List(found.Members, []output.ColumnOf[swimwire.Row]{
-		{Name: "node_id", Max: 20},
+		{Name: "node_id"},
 		{Name: "state"},
 		{Name: "for", Value: func(row swimwire.Row) any { return sinceNow(p, row.Since) }},
 		{Name: "rtt_ms", Format: "%.2f"},

@@ -24,7 +24,7 @@ its calls here; http://<hub>/relay/to/<node> is its address for everybody else.`
 
 func relayTable(found wire.Status) output.Listing {
 	return output.List(worstMailboxes(found.Mailboxes), []output.ColumnOf[wire.Mailbox]{
-		{Name: "node_id", Max: 24},
+		{Name: "node_id"},
 		{Name: "open"},
 		{Name: "polls"},
 		{Name: "queued"},

@@ -148,7 +148,7 @@ func tournamentsTable(found tournamentview.Tournaments) output.Listing {
 // tournamentsListing is the progress of tournaments, one row each.
 func tournamentsListing(list []tournamentview.Status) output.Listing {
 	l := output.List(list, []output.ColumnOf[tournamentview.Status]{
-		{Name: "tournament_id", Max: 24},
+		{Name: "tournament_id"},
 		{Name: "format"},
 		{Name: "state"},
 		{Name: "round", Right: true, Value: func(s tournamentview.Status) any { return fmt.Sprintf("%d of %d", s.Round, s.Rounds) }},

@@ -186,7 +186,7 @@ func showGauntlet(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 
 func gauntletsTable(found gauntletview.GauntletsAnswer) output.Listing {
 	l := output.List(found.Gauntlets, []output.ColumnOf[gauntletview.Status]{
-		{Name: "gauntlet_id", Max: 40},
+		{Name: "gauntlet_id"},
 		{Name: "state"},
 		{Name: "games"},
 		{Name: "wanted", Key: "games_wanted"},

@@ -3,6 +3,7 @@ package tournament
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
 )
@@ -94,8 +95,22 @@ func plain(text string) string {
 	}, strings.ToValidUTF8(text, "?"))
 }
 
-// textName limits a name in a table, in bytes.
-const textName = 20
+// textName limits a name in a table, in bytes, and textWidth a line, in characters.
+const (
+	textName  = 20
+	textWidth = 80
+)
+
+// middle shortens a name to at most that many characters and keeps both its ends, because
+// names of models often differ only at the end.
+func middle(name string, most int) string {
+	letters := []rune(name)
+	if len(letters) <= most || most < 3 {
+		return name
+	}
+	end := (most - 1) / 2
+	return string(letters[:most-1-end]) + "…" + string(letters[len(letters)-end:])
+}
 
 // Text returns the bracket for a terminal: standings, then the rounds, the last one
 // first.
@@ -128,9 +143,19 @@ func (b Bracket) Text() string {
 		out.WriteString("\n")
 		line("%s", r.Title())
 		for _, p := range r.Pairings {
-			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(p.Players, " - "), p.resultText())
+			names := make([]string, len(p.Players))
+			for i, name := range p.Players {
+				names[i] = middle(name, (textWidth-len("   1    ")-len(p.resultText())-3*(len(names)-1))/len(names))
+			}
+			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(names, " - "), p.resultText())
 			if p.Result != nil && p.Result.Reason != "" && !p.Bye {
-				row += " (" + p.Result.Reason + ")"
+				reason := "(" + p.Result.Reason + ")"
+				if utf8.RuneCountInString(row+" "+reason) > textWidth {
+					line("%s", row)
+					row = "     " + domain.Clip(reason, textWidth-6)
+				} else {
+					row += " " + reason
+				}
 			}
 			line("%s", row)
 		}

@@ -4,8 +4,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain/tournament"
 )
@@ -58,5 +60,25 @@ func TestForms(t *testing.T) {
 		if kind, _ := (Bracket{form: c.form}).Form(c.accept); kind != c.want {
 			t.Errorf("form %q, accept %q: want %q, found %q", c.form, c.accept, c.want, kind)
 		}
+	}
+}
+
+// A bracket in a terminal fits 80 columns, and names that begin alike stay apart.
+func TestTextFits(t *testing.T) {
+	long := func(i int) string {
+		return "model-of-the-night-with-a-long-name-" + strings.Repeat("0", 20) + strconv.Itoa(i)
+	}
+	b := Bracket{TournamentID: "spring", Format: tournament.Swiss, State: "running", Rounds: []Round{{Round: 1, Pairings: []Pairing{
+		{Pairing: 1, Players: []string{long(1), long(2)}},
+		{Pairing: 32, Players: []string{long(3), long(4), long(5), long(6)}, Result: &Result{Points: []float64{1, 0.5, 0.5, 0}, Reason: strings.Repeat("because ", 30)}},
+	}}}}
+	drawn := b.Text()
+	for line := range strings.Lines(drawn) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("found a line of %d characters: %q", n, line)
+		}
+	}
+	if !strings.Contains(drawn, "00002") || !strings.Contains(drawn, "006") {
+		t.Errorf("want the ends of names, found\n%s", drawn)
 	}
 }

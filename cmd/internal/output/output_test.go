@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 func noenv(string) string { return "" }
@@ -314,5 +316,36 @@ func TestTablesFit(t *testing.T) {
 		if whole := strings.Contains(out.String(), "1,234,567"); !whole && !strings.Contains(out.String(), "more with -o wide") {
 			t.Errorf("%d: want numbers whole, or told that they are left out, found\n%s", width, out.String())
 		}
+	}
+}
+
+// Where there is no room for whole names, rows are told apart by what their names
+// differ in, and columns are left out before every word is cut to nothing.
+func TestLongNamesStayApart(t *testing.T) {
+	columns := []Column{{Name: "task_id"}, {Name: "state"}, {Name: "task_type"}, {Name: "config_key"}, {Name: "priority", Right: true}, {Name: "attempts", Right: true}, {Name: "node_id"}, {Name: "deadline"}, {Name: "error"}}
+	var rows [][]any
+	for i := range sample + 50 {
+		rows = append(rows, []any{
+			fmt.Sprintf("a-very-long-name-of-an-item-of-the-night-%05d-with-an-end", i), "leased", "cross-validation-of-models", "hexagonal_3p", 50, 1,
+			fmt.Sprintf("gpu-training-partition-europe-west-rack-%02d-unit-%d", i%17, i), "2026-03-01 12:00:00", strings.Repeat("東京 ", 20),
+		})
+	}
+	var out bytes.Buffer
+	p := &Printer{Out: &out, Format: Table, Width: 80}
+	if err := p.Print(Listing{Columns: columns, Rows: rows}); err != nil {
+		t.Fatal(err)
+	}
+	first := map[string]bool{}
+	for line := range strings.Lines(out.String()) {
+		if n := text.StringWidth(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("found a line of %d columns: %q", n, line)
+		}
+		first[strings.Fields(line)[0]] = true
+	}
+	if len(first) < len(rows) {
+		t.Errorf("want %d names told apart, found %d:\n%.600s", len(rows), len(first), out.String())
+	}
+	if !strings.Contains(out.String(), "more with -o wide") || !strings.Contains(out.String(), "TASK TYPE") || !strings.Contains(out.String(), "STATE") {
+		t.Errorf("want whole heads and what is left out named, found\n%.600s", out.String())
 	}
 }

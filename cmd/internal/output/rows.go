@@ -19,8 +19,9 @@ const sample = 256
 type Rows struct {
 	p       *Printer
 	columns []Column
-	shown   []int // the columns this format shows
-	widths  []int // set once the head is out
+	shown   []int    // the columns this format shows
+	widths  []int    // set once the head is out
+	shared  []string // how all cells of a column begin, which there is no room for
 	held    [][]string
 	csv     *csv.Writer
 	live    bool // rows go out at once
@@ -260,12 +261,14 @@ func (r *Rows) flush() error {
 			r.widths[i] = max(r.widths[i], min(r.columns[r.shown[i]].Max, 24))
 		}
 	}
-	for _, row := range r.held {
-		for i, cell := range row {
-			for line := range strings.SplitSeq(cell, "\n") {
-				r.widths[i] = max(r.widths[i], text.StringWidth(line))
-			}
-		}
+	heads := slices.Clone(r.widths)
+	r.widen()
+	if r.fits() {
+		r.shared = make([]string, len(r.widths))
+	} else {
+		r.leaveOutShared()
+		copy(r.widths, heads)
+		r.widen()
 	}
 	leftOut := r.narrow(names)
 	names = names[:len(r.widths)]
@@ -285,7 +288,7 @@ func (r *Rows) flush() error {
 	for _, row := range r.held {
 		cells := make(table.Row, len(r.widths))
 		for i := range cells {
-			cells[i] = row[i]
+			cells[i] = r.cut(i, r.unshared(i, row[i]))
 		}
 		w.AppendRow(cells)
 	}
@@ -298,97 +301,6 @@ func (r *Rows) flush() error {
 		lines = append(lines, r.p.wrapped(Plural(leftOut, "column")+" more with -o wide"))
 	}
 	return r.p.text(strings.Join(lines, "\n"))
-}
-
-// narrow takes room from the widest columns until a row fits: from words down to a
-// few of them, then from the heads of numbers, then from words down to a beginning.
-// Numbers stay whole. What does not fit then is left out, from the right; it says how
-// many columns that are.
-func (r *Rows) narrow(names []string) (leftOut int) {
-	if r.p.Width == 0 || r.p.Format == Wide {
-		return 0
-	}
-	words := func(least int) func(i int) int {
-		return func(i int) int {
-			if r.columns[r.shown[i]].Right {
-				return r.widths[i]
-			}
-			return least
-		}
-	}
-	r.shrink(func(i int) int { return max(words(16)(i), text.StringWidth(names[i])) })
-	r.shrink(func(i int) int {
-		if r.columns[r.shown[i]].Right {
-			return max(r.longest(i), 4)
-		}
-		return r.widths[i]
-	})
-	r.shrink(func(i int) int { return max(words(8)(i), min(text.StringWidth(names[i]), 12)) })
-	r.shrink(words(6))
-	for r.total() > r.p.Width && len(r.widths) > 1 {
-		last := len(r.widths) - 1
-		r.widths, r.shown = r.widths[:last], r.shown[:last]
-		leftOut++
-	}
-	return leftOut
-}
-
-// shrink takes room from the widest columns, from each until its least width.
-func (r *Rows) shrink(least func(i int) int) {
-	for r.total() > r.p.Width {
-		widest := -1
-		for i, width := range r.widths {
-			if width > least(i) && (widest < 0 || width > r.widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			return
-		}
-		r.widths[widest]--
-	}
-}
-
-// longest is how wide the cells of a column are without its head.
-func (r *Rows) longest(i int) (width int) {
-	for _, row := range r.held {
-		width = max(width, text.StringWidth(row[i]))
-	}
-	return width
-}
-
-// total is how wide a row is.
-func (r *Rows) total() int {
-	total := 2 * (len(r.widths) - 1)
-	for _, width := range r.widths {
-		total += width
-	}
-	return total
-}
-
-func (r *Rows) padded(row []string) string {
-	var b strings.Builder
-	for i, cell := range row[:len(r.widths)] {
-		cell = snip(strings.ReplaceAll(cell, "\n", " "), r.widths[i])
-		gap := strings.Repeat(" ", max(r.widths[i]-text.StringWidth(cell), 0))
-		if i > 0 {
-			b.WriteString("  ")
-		}
-		if r.columns[r.shown[i]].Right {
-			b.WriteString(gap + cell)
-		} else {
-			b.WriteString(cell + gap)
-		}
-	}
-	return strings.TrimRight(b.String(), " ")
-}
-
-func snip(cell string, width int) string {
-	lines := strings.Split(cell, "\n")
-	for i := range lines {
-		lines[i] = text.Snip(lines[i], width, "…")
-	}
-	return strings.Join(lines, "\n")
 }
 
 // plainStyle has no lines: they cost width and copy badly.

@@ -121,6 +121,11 @@ func TestMembersInVirtualTime(t *testing.T) {
 				var ports []*port
 				ctx, stop := context.WithCancel(t.Context())
 				var running sync.WaitGroup
+				defer func() {
+					stop()
+					running.Wait()
+					time.Sleep(time.Minute) // probes of the library outlive it
+				}()
 				for i := range count {
 					p := a.port(i)
 					m, err := membership.New(membership.Config{
@@ -199,9 +204,6 @@ func TestMembersInVirtualTime(t *testing.T) {
 				clear(a.cut)
 				a.mu.Unlock()
 				within(90*time.Second, "everybody alive again", everybody(nil))
-				stop()
-				running.Wait()
-				time.Sleep(time.Minute) // probes of the library outlive it
 			})
 		})
 	}

@@ -3,7 +3,10 @@ package relay_test
 import (
 	"context"
 	"encoding/json"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ringrift/rift/cmd/internal/relay"
 	"github.com/ringrift/rift/commands"
@@ -118,5 +121,46 @@ func TestAnAnswerComesBeforeItsCall(t *testing.T) {
 	}
 	if held := hub.Counts(); held.Calls != 0 {
 		t.Errorf("want an empty mailbox, found %+v", held)
+	}
+}
+
+// A call whose deadline came is given to nobody, though the log does not say yet that it
+// expired and its caller makes it again.
+func TestAnExpiredCallIsNotGivenOutAgain(t *testing.T) {
+	s := serve(t, "hub", eventlog.NewMemory())
+	var ahead atomic.Int64
+	hub := relay.NewHub(relay.Config{Backend: s.node.Backend(), Node: "hub", Now: func() time.Time { return s.node.Now().Add(time.Duration(ahead.Load())) }, Inline: true})
+	t.Cleanup(hub.Close)
+	target := transport.Caller{Key: "token of gpu-9"}
+	if _, err := hub.Register(t.Context(), target, wire.Register{NodeID: "gpu-9", TTL: 3600}); err != nil {
+		t.Fatal(err)
+	}
+	at := domain.Seconds(0)
+	ask := wire.Forward{Request: calls.Request{Target: "gpu-9", Method: "POST", Path: "/work/add"}, Wait: &at, Keep: 600}
+	caller := transport.Caller{Actor: "ann", ID: "key"}
+	if _, err := hub.Forward(t.Context(), caller, ask); domain.CodeOf(err) != domain.Timeout {
+		t.Fatalf("want nobody to answer, found %v", err)
+	}
+	if polled, err := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9", Wait: &at}); err != nil || len(polled.Calls) != 1 {
+		t.Fatalf("want the call, found %+v %v", polled, err)
+	}
+	given := make(chan int, 1)
+	go func() {
+		polled, _ := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9"}) // which the hub's end refuses
+		given <- len(polled.Calls)
+	}()
+	for hub.Counts().Polls == 0 {
+		runtime.Gosched()
+	}
+	ahead.Store(int64(11 * time.Minute))
+	if _, err := hub.Forward(t.Context(), caller, ask); domain.CodeOf(err) != domain.Timeout {
+		t.Errorf("want it past its deadline, found %v", err)
+	}
+	if waits := hub.Counts().Polls; waits != 1 {
+		t.Errorf("want the poll to wait on, found %d", waits)
+	}
+	hub.Stop()
+	if n := <-given; n > 0 {
+		t.Errorf("want nothing to do, found %d calls", n)
 	}
 }

@@ -171,6 +171,7 @@ func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, kno
 		return
 	}
 	one.round, one.state, one.deadline = round, relay.Queued, answer.Deadline
+	h.expire(one.box) // its deadline may have come before the clock wrote that down
 	h.match(one.box)
 }
 

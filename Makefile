@@ -74,7 +74,7 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
 
-crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left
+crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left; so for 200 rounds of three nodes that are killed, paused, cut off and starved of disk
 	RIFT_DAMAGE_PLACES=2000 $(GO) test -count=1 -timeout 60m -run 'TestDamageAnywhere$$' -v ./eventlog/pebblelog
 	$(GO) test -count=1 -timeout 20m -run 'TestCrash$$|TestAppendManyCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$|TestFullDisk$$' ./eventlog/pebblelog
 	$(GO) test -count=25 -timeout 60m -run 'TestPowerIsLostUnderLoad$$' ./cmd/internal/node
@@ -82,6 +82,7 @@ crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log a
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
+	RIFT_CLUSTER_ROUNDS=200 $(GO) test -count=1 -timeout 60m -run 'TestClusterRounds$$' -v ./cmd/internal/endtoend
 
 simulate-cluster: build ## play 200 clusters of 40 nodes through a month of faults each, in virtual time; ARGS="--seeds 10000 --from 1"
 	bin/rift simulate cluster --seeds 200 $(ARGS)

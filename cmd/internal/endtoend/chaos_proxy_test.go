@@ -144,7 +144,12 @@ func (w *witness) history() []porcupine.Operation {
 		if len(named.Items) == 0 {
 			add(named.TaskID, named.Lease, queuemodel.Told{Code: a.Code, Cancel: a.Cancel, Deadline: nanos(a.Deadline)})
 		}
+		seen := map[domain.TaskID]bool{}
 		for i, one := range a.Items {
+			if seen[named.Items[i].TaskID] {
+				continue // refused, for it stands there twice
+			}
+			seen[named.Items[i].TaskID] = true
 			add(named.Items[i].TaskID, named.Items[i].Lease, queuemodel.Told{Code: one.Code, Cancel: one.Cancel, Deadline: nanos(one.Deadline)})
 		}
 	}

@@ -3,6 +3,7 @@
 package endtoend
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -205,28 +206,39 @@ func (c *chaos) afflict() {
 
 // pending asks how many items have not ended.
 func (c *chaos) pending() int {
-	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.caller.base+"/work/status", nil)
+	n, err := unended(c.t.Context(), c.caller.base+"/work/status")
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	response, err := c.caller.http.Do(request)
+	return n
+}
+
+// unended counts the items that have not ended, by the answer of a node.
+func unended(ctx context.Context, url string) (n int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		c.t.Fatal(err)
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
 	}
 	defer response.Body.Close()
 	var status struct {
 		ByState map[work.State]int `json:"by_state"`
 	}
 	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		c.t.Fatal(err)
+		return 0, err
 	}
-	pending := 0
-	for state, n := range status.ByState {
+	if response.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("%s: found %s", url, response.Status)
+	}
+	for state, of := range status.ByState {
 		if !state.Final() {
-			pending += n
+			n += of
 		}
 	}
-	return pending
+	return n, nil
 }
 
 // Sixteen workers, a third of them killed, paused or partitioned at any moment:

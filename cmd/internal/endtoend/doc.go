@@ -5,9 +5,9 @@
 // looks at a running node otherwise than its users can.
 //
 // RIFT_CRASH_ROUNDS sets how often TestKill kills the node (6 when unset),
-// RIFT_CLUSTER_ROUNDS how often TestClusterKill kills the leader (2), RIFT_CHAOS_SECONDS
-// how long workers are troubled (8), and RIFT_CRASH_SEED
-// repeats a run's choices.
+// RIFT_CLUSTER_ROUNDS how often something happens to the nodes of TestClusterRounds (5),
+// RIFT_CHAOS_SECONDS how long workers are troubled (8), and RIFT_CRASH_SEED repeats a
+// run's choices.
 //
 // Read process_test.go (a node as a process), ledger_test.go (what clients were
 // told, and how it is checked against the log), then the test you care about.

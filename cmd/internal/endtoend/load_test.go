@@ -46,49 +46,61 @@ func (l *load) client(ctx context.Context, number int) {
 	random := rand.New(rand.NewPCG(l.seed, uint64(number)))
 	var held []lease
 	for n := 0; !l.stopped.Load(); n++ {
-		o := order{key: fmt.Sprintf("%s-c%d-%d", l.name, number, n)}
-		drawn := random.IntN(100)
-		var mine lease
-		if drawn >= 60 {
-			if len(held) == 0 {
-				drawn = 30
-			} else {
-				mine = held[random.IntN(len(held))]
-			}
-		}
-		report := fmt.Sprintf(`"task_id":%q,"lease":%d`, mine.TaskID, mine.Lease)
-		switch {
-		case drawn < 28:
-			o.path, o.body = "/work/add", fmt.Sprintf(`{"task_id":"i-%s","task_type":"selfplay","priority":%d,"payload":{"games":%d}}`, o.key, random.IntN(100), n)
-		case drawn < 52:
-			o.path, o.body = "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, number, 1+random.IntN(3))
-		case drawn < 60:
-			o.path, o.body = "/events", fmt.Sprintf(`{"type":"QUALITY_DEGRADED","payload":{"config_key":"hex8_%dp","quality_score":0.5,"threshold":0.7}}`, 2+random.IntN(3))
-		case drawn < 68:
-			o.path, o.body = "/work/start", "{"+report+"}"
-		case drawn < 76:
-			o.path, o.body = "/work/heartbeat", fmt.Sprintf(`{%s,"progress":{"games":%d}}`, report, n)
-		case drawn < 88:
-			o.path, o.body = "/work/complete", fmt.Sprintf(`{%s,"result":{"wins":%d}}`, report, n)
-		case drawn < 94:
-			o.path, o.body = "/work/fail", "{"+report+`,"error":"out of memory"}`
-		case drawn < 96:
-			o.path, o.body = "/work/release", "{"+report+"}"
-		case drawn < 99:
-			o.path, o.body = batchOf(random, held)
-		default: // a ghost of an earlier attempt
-			o.path, o.body = "/work/complete", fmt.Sprintf(`{"task_id":%q,"lease":%d}`, mine.TaskID, mine.Lease+7)
-		}
+		o := draw(random, l.name, number, n, held)
 		a, err := l.ledger.do(ctx, l.caller, o)
 		if err != nil {
 			return
 		}
 		l.settled.Add(1)
-		if o.path == "/work/claim" {
-			held = append(held, a.Items...)
-		}
-		held = held[max(0, len(held)-8):] // the others' leases expire
+		held = grasp(held, o, a)
 	}
+}
+
+// grasp gives the leases that a client goes on with, a few of the latest: the others'
+// expire.
+func grasp(held []lease, o order, a answer) []lease {
+	if o.path == "/work/claim" {
+		held = append(held, a.Items...)
+	}
+	return held[max(0, len(held)-8):]
+}
+
+// draw makes up the n-th command of a client of a crowd, which holds some leases.
+func draw(random *rand.Rand, crowd string, number, n int, held []lease) order {
+	o := order{key: fmt.Sprintf("%s-c%d-%d", crowd, number, n)}
+	drawn := random.IntN(100)
+	var mine lease
+	if drawn >= 60 {
+		if len(held) == 0 {
+			drawn = 30
+		} else {
+			mine = held[random.IntN(len(held))]
+		}
+	}
+	report := fmt.Sprintf(`"task_id":%q,"lease":%d`, mine.TaskID, mine.Lease)
+	switch {
+	case drawn < 28:
+		o.path, o.body = "/work/add", fmt.Sprintf(`{"task_id":"i-%s","task_type":"selfplay","priority":%d,"payload":{"games":%d}}`, o.key, random.IntN(100), n)
+	case drawn < 52:
+		o.path, o.body = "/work/claim", fmt.Sprintf(`{"node_id":"gpu-%d","limit":%d}`, number, 1+random.IntN(3))
+	case drawn < 60:
+		o.path, o.body = "/events", fmt.Sprintf(`{"type":"QUALITY_DEGRADED","payload":{"config_key":"hex8_%dp","quality_score":0.5,"threshold":0.7}}`, 2+random.IntN(3))
+	case drawn < 68:
+		o.path, o.body = "/work/start", "{"+report+"}"
+	case drawn < 76:
+		o.path, o.body = "/work/heartbeat", fmt.Sprintf(`{%s,"progress":{"games":%d}}`, report, n)
+	case drawn < 88:
+		o.path, o.body = "/work/complete", fmt.Sprintf(`{%s,"result":{"wins":%d}}`, report, n)
+	case drawn < 94:
+		o.path, o.body = "/work/fail", "{"+report+`,"error":"out of memory"}`
+	case drawn < 96:
+		o.path, o.body = "/work/release", "{"+report+"}"
+	case drawn < 99:
+		o.path, o.body = batchOf(random, held)
+	default: // a ghost of an earlier attempt
+		o.path, o.body = "/work/complete", fmt.Sprintf(`{"task_id":%q,"lease":%d}`, mine.TaskID, mine.Lease+7)
+	}
+	return o
 }
 
 // batchOf is one call about all leases that a client holds, the last of them

@@ -1,0 +1,319 @@
+//go:build unix
+
+package endtoend
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The load on the cluster, and how often it is judged.
+const (
+	roundClients   = 4
+	roundLease     = 1.0 // seconds
+	roundsTogether = 10  // are judged at once
+	roundPause     = 5 * time.Millisecond
+)
+
+// rounds is a cluster under load, and what happens to it.
+type rounds struct {
+	*cluster
+	random *rand.Rand
+	count  map[string]int
+
+	witness *witness // of the rounds that are judged next
+	crowd   string
+	stopped atomic.Bool
+	clients sync.WaitGroup
+	settled atomic.Int64
+	total   int // operations that were judged
+
+	watching sync.WaitGroup
+	mu       sync.Mutex
+	leaders  map[uint64]map[string]bool // by term, as the nodes said
+}
+
+// A cluster of three under load loses its leader and its wires again and again. There
+// is one leader in a term, nothing that was acknowledged is lost, the nodes hold the same
+// bytes at the same positions, no item is done twice or held twice at once, and what
+// clients saw is what some order of their commands, one after the other, would have shown.
+func TestClusterRounds(t *testing.T) {
+	count := int(number(t, "RIFT_CLUSTER_ROUNDS", 5))
+	seed := number(t, "RIFT_CRASH_SEED", uint64(time.Now().UnixNano()))
+	t.Logf("%d rounds, RIFT_CRASH_SEED=%d", count, seed)
+	r := &rounds{cluster: newCluster(t), random: rand.New(rand.NewPCG(seed, 0)), count: map[string]int{}, leaders: map[uint64]map[string]bool{}}
+	r.startAll()
+	r.leader()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.watching.Go(func() { r.watch(ctx) })
+	defer r.watching.Wait()
+	defer cancel()
+	kinds := r.random.Perm(len(nodeTroubles))
+	for round := range count {
+		if round%roundsTogether == 0 {
+			r.begin(fmt.Sprintf("r%d", round))
+		}
+		r.more()
+		began := time.Now()
+		what := r.trouble(kinds[round%len(kinds)])
+		if r.more(); t.Failed() {
+			t.FailNow()
+		}
+		t.Logf("round %d: %s; over, and %d more commands answered, after %v", round, what, moreCommands, time.Since(began).Round(time.Millisecond))
+		if (round+1)%roundsTogether == 0 || round+1 == count {
+			r.end()
+			r.judge()
+			if t.Failed() {
+				t.FailNow()
+			}
+		}
+	}
+	t.Logf("%d terms with a leader, %d operations, troubles %v", len(r.leaders), r.total, r.count)
+}
+
+// begin lets clients work, on items of new names.
+func (r *rounds) begin(crowd string) {
+	r.startAll()
+	r.witness, r.crowd = newWitness(), crowd
+	r.insist(roundClients, order{crowd + "-policy", "/policies/default", quickly(roundLease).body})
+	r.stopped.Store(false)
+	for i := range roundClients {
+		seed := r.random.Uint64()
+		r.clients.Go(func() { r.client(i, seed) })
+	}
+}
+
+func (r *rounds) client(number int, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	var held []lease
+	for n := 0; !r.stopped.Load() && r.t.Context().Err() == nil; n++ {
+		o := draw(random, r.crowd, number, n, held)
+		held = grasp(held, o, r.insist(number, o))
+		r.settled.Add(1)
+		<-time.After(roundPause) // else what is judged at the end is too much to search
+	}
+}
+
+// insist asks one node after the other until there is an answer that tells what became
+// of the command.
+func (r *rounds) insist(client int, o order) answer {
+	ctx := r.t.Context()
+	for turn := client; ctx.Err() == nil; turn++ {
+		r.witness.sent(client, o, time.Now())
+		within, cancel := context.WithTimeout(ctx, 3*time.Second)
+		at := &caller{base: "http://" + r.at[members[turn%len(members)]], http: http.DefaultClient}
+		a, err := at.do(within, o)
+		cancel()
+		if err == nil && !a.Code.Retryable() {
+			r.witness.answered(o, a, time.Now())
+			return a
+		}
+		<-time.After(roundPause) // else callers of a cluster without a leader take its processors
+	}
+	return answer{}
+}
+
+// moreCommands is how many commands are answered before and after each trouble.
+const moreCommands = 40
+
+func (r *rounds) more() {
+	r.t.Helper()
+	before := r.settled.Load()
+	eventually(r.t, "commands are answered", func() bool {
+		r.startAll() // a node that had no disk space may take a moment to end
+		return r.settled.Load() >= before+moreCommands
+	})
+}
+
+// watch asks every node all the time whether it leads.
+func (r *rounds) watch(ctx context.Context) {
+	var nodes sync.WaitGroup
+	defer nodes.Wait()
+	for _, name := range members {
+		nodes.Go(func() {
+			for ctx.Err() == nil {
+				state, err := r.state(ctx, name)
+				if err == nil && state.Role == "leader" {
+					r.mu.Lock()
+					if r.leaders[state.Term] == nil {
+						r.leaders[state.Term] = map[string]bool{}
+					}
+					r.leaders[state.Term][name] = true
+					r.mu.Unlock()
+				}
+				<-time.After(20 * time.Millisecond)
+			}
+		})
+	}
+}
+
+// nodeTroubles are what may happen to a node. Each begins one, and gives what ends it.
+var nodeTroubles = []struct {
+	name  string
+	begin func(r *rounds, victim string) (end func())
+}{
+	{"killed", func(r *rounds, victim string) func() {
+		r.nodes[victim].kill()
+		r.nodes[victim] = nil
+		return r.startAll
+	}},
+	{"told to stop", func(r *rounds, victim string) func() {
+		r.nodes[victim].stop(syscall.SIGTERM)
+		r.nodes[victim] = nil
+		return r.startAll
+	}},
+	{"paused", func(r *rounds, victim string) func() {
+		p := r.nodes[victim]
+		p.signal(syscall.SIGSTOP)
+		return func() { p.signal(syscall.SIGCONT) }
+	}},
+	{"cut off", func(r *rounds, victim string) func() { return r.onWires(victim, true, true, lineCut) }},
+	{"on dead wires", func(r *rounds, victim string) func() { return r.onWires(victim, true, true, lineDead) }},
+	{"unheard", func(r *rounds, victim string) func() { return r.onWires(victim, true, false, lineCut) }},
+	{"deaf", func(r *rounds, victim string) func() { return r.onWires(victim, false, true, lineDead) }},
+	{"on flapping wires", (*rounds).flap},
+	{"without disk space", (*rounds).starve},
+	{"killed with another", func(r *rounds, victim string) func() {
+		for _, name := range []string{victim, r.other(victim)} {
+			r.nodes[name].kill()
+			r.nodes[name] = nil
+		}
+		return r.startAll
+	}},
+}
+
+// trouble lets something happen to a node, most often the one that leads, and now and
+// then to another at the same time, and waits until it is over.
+func (r *rounds) trouble(kind int) string {
+	r.startAll()
+	victim := r.leader()
+	if r.random.IntN(3) == 0 {
+		victim = r.other(victim)
+	}
+	var said []string
+	var ends []func()
+	begin := func(kind int, victim string) {
+		what := nodeTroubles[kind]
+		said = append(said, victim+" "+what.name)
+		r.count[what.name]++
+		ends = append(ends, what.begin(r, victim))
+	}
+	begin(kind, victim)
+	if other := r.other(victim); r.random.IntN(4) == 0 && r.nodes[other] != nil {
+		begin(r.random.IntN(len(nodeTroubles)-1), other) // not two more
+	}
+	<-time.After(time.Duration(200+r.random.IntN(2800)) * time.Millisecond)
+	for _, end := range ends {
+		end()
+	}
+	return strings.Join(said, ", ")
+}
+
+// other draws another node.
+func (r *rounds) other(than string) string {
+	at := 0
+	for i, name := range members {
+		if name == than {
+			at = i
+		}
+	}
+	return members[(at+1+r.random.IntN(len(members)-1))%len(members)]
+}
+
+// onWires changes the wires of a node, out, in or both, until end.
+func (r *rounds) onWires(victim string, out, in bool, state line) (end func()) {
+	set := func(state line) {
+		for way, w := range r.wires {
+			if out && way[0] == victim || in && way[1] == victim {
+				w.set(state)
+			}
+		}
+	}
+	set(state)
+	return func() { set(lineOpen) }
+}
+
+// flap cuts the wires of a node and mends them, again and again, until end.
+func (r *rounds) flap(victim string) (end func()) {
+	over, seed := make(chan struct{}), r.random.Uint64()
+	var flapping sync.WaitGroup
+	flapping.Go(func() {
+		random := rand.New(rand.NewPCG(seed, 0))
+		for {
+			open := r.onWires(victim, true, true, lineCut)
+			cut := time.After(time.Duration(20+random.IntN(400)) * time.Millisecond)
+			select {
+			case <-cut:
+			case <-over:
+			}
+			open()
+			select {
+			case <-time.After(time.Duration(20+random.IntN(400)) * time.Millisecond):
+			case <-over:
+				return
+			}
+		}
+	})
+	return func() {
+		close(over)
+		flapping.Wait()
+	}
+}
+
+// starve takes the disk space of a node away. One whose entries do not reach the disk
+// gives up, and is started again once there is space.
+func (r *rounds) starve(victim string) (end func()) {
+	p := r.nodes[victim]
+	space := limited(r.t)
+	r.starved[victim] = true
+	space.take(r.t, p)
+	return func() {
+		space.give(r.t, p)
+		r.startAll()
+	}
+}
+
+// end stops the clients, has every item done, and stops the nodes once they agree.
+func (r *rounds) end() {
+	r.t.Helper()
+	r.stopped.Store(true)
+	r.clients.Wait()
+	r.startAll()
+	n := 0
+	eventually(r.t, "every item ends", func() bool {
+		n++
+		a := r.insist(roundClients, order{fmt.Sprintf("%s-last-%d", r.crowd, n), "/work/claim", `{"node_id":"gpu-last","limit":20}`})
+		for _, item := range a.Items {
+			r.insist(roundClients, order{fmt.Sprintf("%s-done-%s-%d", r.crowd, item.TaskID, item.Lease), "/work/complete", fmt.Sprintf(`{"task_id":%q,"lease":%d}`, item.TaskID, item.Lease)})
+		}
+		return len(a.Items) == 0 && r.pending() == 0
+	})
+	r.agree()
+	gently := r.random.IntN(2) == 0
+	for _, name := range members {
+		if gently {
+			r.nodes[name].stop(syscall.SIGTERM)
+		} else {
+			r.nodes[name].kill()
+		}
+		r.nodes[name] = nil
+	}
+}
+
+// pending asks the leader how many items have not ended; -1 when it does not answer.
+func (r *rounds) pending() int {
+	for _, name := range members {
+		if n, err := unended(r.t.Context(), "http://"+r.at[name]+"/work/status?consistency=strong"); err == nil {
+			return n
+		}
+	}
+	return -1
+}

@@ -22,7 +22,7 @@ func TestParseCluster(t *testing.T) {
 			t.Errorf("want %q refused", args)
 		}
 	}
-	s, err := parseCluster([]string{"-only", "append,idle"}, io.Discard)
+	s, err := parseCluster([]string{"-rift", "/bin/sh", "-only", "append,idle"}, io.Discard)
 	if err != nil || s.rounds != 3 || s.kills != 10 || !s.wants("idle") || s.wants("queue") {
 		t.Errorf("found %+v, %v", s, err)
 	}

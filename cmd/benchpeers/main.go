@@ -24,7 +24,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -88,7 +90,11 @@ func (s *settings) parse(flags *flag.FlagSet, args []string) error {
 	case s.rounds < 1 || s.cell <= 0:
 		return errors.New("want at least one round and a cell that lasts")
 	}
-	return nil
+	program, err := exec.LookPath(s.rift)
+	if err == nil {
+		s.rift, err = filepath.Abs(program) // servers run in folders of their own
+	}
+	return err
 }
 
 // sayTo gives a function that tells of progress, a line each.

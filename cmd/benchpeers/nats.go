@@ -153,12 +153,22 @@ type natsWriter struct {
 	last       uint64
 }
 
+// stillBusy is the code by which a server refuses a message whose subject it is not done
+// with: the one before may be acknowledged and not yet forgotten.
+const stillBusy = 10164
+
 func (w *natsWriter) append(ctx context.Context, data []byte) error {
-	answer, err := w.client.Publish(ctx, w.subject, data, jetstream.WithExpectLastSequencePerSubject(w.last))
-	if err == nil {
-		w.last = answer.Sequence
+	for {
+		answer, err := w.client.Publish(ctx, w.subject, data, jetstream.WithExpectLastSequencePerSubject(w.last))
+		var refused *jetstream.APIError
+		switch {
+		case err == nil:
+			w.last = answer.Sequence
+			return nil
+		case !errors.As(err, &refused) || refused.ErrorCode != stillBusy || ctx.Err() != nil:
+			return err
+		}
 	}
-	return err
 }
 
 func (w *natsWriter) close() error {

@@ -70,12 +70,12 @@ func TestRiftClient(t *testing.T) {
 }
 
 func TestParseQueue(t *testing.T) {
-	for _, args := range [][]string{{"-o", "yaml"}, {"-rounds", "0"}, {"-cell", "0s"}, {"-payload", "3"}, {"-queue", "-1"}, {"more"}} {
+	for _, args := range [][]string{{"-o", "yaml"}, {"-rounds", "0"}, {"-cell", "0s"}, {"-payload", "3"}, {"-queue", "-1"}, {"-rift", "/bin/none"}, {"more"}} {
 		if _, err := parseQueue(args, &bytes.Buffer{}); err == nil {
 			t.Errorf("want %q refused", args)
 		}
 	}
-	if s, err := parseQueue(nil, &bytes.Buffer{}); err != nil || s.rounds != 5 {
+	if s, err := parseQueue([]string{"-rift", "/bin/sh"}, &bytes.Buffer{}); err != nil || s.rounds != 5 {
 		t.Errorf("found %+v, %v", s, err)
 	}
 }

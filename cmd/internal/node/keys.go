@@ -22,11 +22,13 @@ const (
 
 // keys keeps which command each key of a caller was used for, so that the key is refused
 // for another command, also on another stream. It forgets the oldest keys beyond maxKeys
-// and those older than a day. It is loaded from the end of the log.
+// and those older than a day. It is loaded from the end of the log, and while another
+// node leads it reads on.
 type keys struct {
 	mu      sync.Mutex
 	seed    maphash.Seed
-	loaded  bool
+	loaded  bool              // all events beyond upTo were appended by this process
+	upTo    domain.Position   // the log is read up to here
 	used    map[uint64]keyUse // by the hash of the key
 	order   []uint64          // the oldest first
 	running map[string]*runningKey
@@ -114,7 +116,15 @@ func (k *keys) note(key, request string, first domain.Position, at time.Time) {
 	}
 }
 
-// load reads the keys of the last day from the log.
+// follow reads the keys that another node has appended since the last read.
+func (k *keys) follow(ctx context.Context, log eventlog.Log, now time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.loaded = false
+	return k.load(ctx, log, now)
+}
+
+// load reads the keys of the last day from the part of the log that was not read before.
 func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error {
 	if k.loaded {
 		return nil
@@ -125,14 +135,15 @@ func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error 
 		at           time.Time
 	}
 	var uses []use
-	looked := 0
+	upTo, looked := k.upTo, 0
 	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
 		if err != nil {
 			return err
 		}
-		if looked++; looked > k.most || now.Sub(e.Time) > keysLast {
+		if looked++; looked > k.most || e.Position <= k.upTo || now.Sub(e.Time) > keysLast {
 			break
 		}
+		upTo = max(upTo, e.Position)
 		if e.Meta.Request != "" {
 			uses = append(uses, use{e.Meta.Command, e.Meta.Request, e.Position, e.Time})
 		}
@@ -141,7 +152,7 @@ func (k *keys) load(ctx context.Context, log eventlog.Log, now time.Time) error 
 		one := &uses[len(uses)-1-i]
 		k.note(one.key, one.request, one.first, one.at)
 	}
-	k.loaded = true
+	k.upTo, k.loaded = upTo, true
 	return nil
 }
 

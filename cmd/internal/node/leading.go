@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -51,7 +52,8 @@ func (n *Node) lead(ctx context.Context) (context.Context, error) {
 	return ctx, nil
 }
 
-// takeOver clears what this node keeps in memory, because other nodes have decided since.
+// takeOver brings what this node keeps in memory up to date, because other nodes have
+// decided since.
 // All nodes count as just heard from, and claims wait until the read models have applied
 // the events of earlier terms.
 func (n *Node) takeOver(ctx context.Context, leader eventlog.Leader) error {
@@ -97,9 +99,31 @@ func (n *Node) noteLeader(ctx context.Context, leader eventlog.Leader) error {
 	return n.append(ctx, stream, domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node, Term: leader.Term}, changed)
 }
 
+// followEvery is how often a node that does not lead reads what the leader has appended.
+const followEvery = time.Second
+
+// followLeader reads the keys and claims that the leader has appended, so that this node
+// does not have to read a day of the log when it becomes leader. The log was read for it
+// up to read; followLeader returns the new such position.
+func (n *Node) followLeader(ctx context.Context, read domain.Position) domain.Position {
+	head := n.store.Position()
+	if n.Leads() || head <= read {
+		return read
+	}
+	if err := errors.Join(n.keys.follow(ctx, n.log, n.clock()), n.work.follow(ctx)); err != nil {
+		n.logger.Debug("reading what the leader appended failed and is tried again", "error", err)
+		return read
+	}
+	return head
+}
+
 // Lead takes over whenever this node becomes leader, until ctx ends, so that the change of
-// leader is recorded and the queue is loaded before the first command.
+// leader is recorded and the queue is loaded before the first command. Between its terms
+// the node follows the leader.
 func (n *Node) Lead(ctx context.Context) error {
+	ticker := time.NewTicker(followEvery)
+	defer ticker.Stop()
+	read := domain.Position(0)
 	for {
 		changed := n.config.Leadership.Changes()
 		wait := minRetry
@@ -117,10 +141,15 @@ func (n *Node) Lead(ctx context.Context) error {
 			}
 			wait = min(2*wait, maxRetry)
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
+		for waiting := true; waiting; {
+			select {
+			case <-changed:
+				waiting = false
+			case <-ticker.C:
+				read = n.followLeader(ctx, read)
+			case <-ctx.Done():
+				return nil
+			}
 		}
 	}
 }
@@ -148,19 +177,18 @@ func (l *levels) reset() {
 	l.seeded, l.looked = time.Time{}, time.Time{}
 }
 
-// reset forgets the keys; begin then reads them from the log again.
+// reset makes begin read the keys that other nodes have appended.
 func (k *keys) reset() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clear(k.used)
-	k.order, k.loaded = nil, false
+	k.loaded = false
 }
 
 // reset drops the queue; the next command loads it again.
 func (d *dispatcher) reset(term uint64) {
 	d.state.Lock()
 	defer d.state.Unlock()
-	d.queue, d.recent, d.term = nil, nil, term
+	d.queue, d.term = nil, term
 	d.known = knownNodes{}
 	clear(d.unfinished)
 }

@@ -71,12 +71,7 @@ func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) err
 // this node leads and is not Manual, because nobody else then writes to its streams.
 func (d *dispatcher) current(ctx context.Context) (err error) {
 	if d.queue == nil {
-		if d.recent == nil {
-			d.recent, err = loadRecent(ctx, d.node.log, d.node.catalog, d.node.clock())
-		} else {
-			err = d.recent.refresh(ctx, d.node.log, d.node.catalog)
-		}
-		if err != nil {
+		if err := d.readRecent(ctx); err != nil {
 			return err
 		}
 		d.queue, err = d.load(ctx)
@@ -90,6 +85,22 @@ func (d *dispatcher) current(ctx context.Context) (err error) {
 		return err
 	}
 	return nil
+}
+
+// readRecent reads the claims and cancellations that the log has beyond those in recent.
+func (d *dispatcher) readRecent(ctx context.Context) (err error) {
+	if d.recent != nil {
+		return d.recent.refresh(ctx, d.node.log, d.node.catalog)
+	}
+	d.recent, err = loadRecent(ctx, d.node.log, d.node.catalog, d.node.clock())
+	return err
+}
+
+// follow reads the claims and cancellations that another node has appended.
+func (d *dispatcher) follow(ctx context.Context) error {
+	d.state.Lock()
+	defer d.state.Unlock()
+	return d.readRecent(ctx)
 }
 
 // load builds the queue from the read models and the events that they have not applied.

@@ -26,6 +26,7 @@ type recent struct {
 	order []tookAt        // the oldest first
 	most  int             // commands
 	last  domain.Position // of the last event that was noted
+	upTo  domain.Position // the log is read up to here
 }
 
 type tookAt struct {
@@ -52,18 +53,19 @@ func loadRecent(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, 
 // refresh notes events of appends whose outcome was not known and that were stored. They
 // are new, or among the last events that are known.
 func (r *recent) refresh(ctx context.Context, log eventlog.Log, catalog *domain.Catalog) error {
-	last, again := r.last, 0
+	last, upTo, again := r.last, r.upTo, 0
 	return r.read(ctx, log, catalog, func(e *domain.Envelope) bool {
 		if e.Position <= last {
 			again++
 		}
-		return again <= maxReread
+		return e.Position > upTo && again <= maxReread
 	})
 }
 
 // read notes the events at the end of a log, back to the first that is not wanted.
 func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, wanted func(*domain.Envelope) bool) error {
 	var events []domain.Envelope
+	upTo := r.upTo
 	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
 		if err != nil {
 			return err
@@ -71,6 +73,7 @@ func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Cat
 		if !wanted(&e) {
 			break
 		}
+		upTo = max(upTo, e.Position)
 		if e.Type != typeClaimed && e.Type != typeCancelled || catalog.Fill(&e) != nil {
 			continue
 		}
@@ -80,6 +83,7 @@ func (r *recent) read(ctx context.Context, log eventlog.Log, catalog *domain.Cat
 	for i := range events {
 		r.note(&events[len(events)-1-i])
 	}
+	r.upTo = upTo
 	return nil
 }
 

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync/atomic"
+	"testing"
+
+	workcmd "github.com/ringrift/rift/commands/work"
+	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
+)
+
+// lookedBack counts the events that are read from the end of a log on.
+type lookedBack struct {
+	eventlog.Log
+	events atomic.Int64
+}
+
+func (l *lookedBack) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
+	all := l.Log.ReadAll(ctx, from, direction, filter)
+	if direction != eventlog.Backward {
+		return all
+	}
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range all {
+			l.events.Add(1)
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// A node that does not lead reads the keys and claims of the leader. When it becomes
+// leader it reads only the newest events, not a day of the log.
+func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
+	shared := eventlog.NewMemory()
+	logs := [2]*lookedBack{{Log: shared}, {Log: shared}}
+	var leaderships [2]*appointed
+	var nodes [2]*Node
+	for i := range nodes {
+		leaderships[i] = &appointed{}
+		leaderships[i].appoint(eventlog.Leader{})
+		nodes[i] = running(t, logs[i], func(c *Config) { c.Node, c.Leadership = fmt.Sprint("n", i), leaderships[i] })
+	}
+	lead := func(term uint64, leader int) {
+		for i, a := range leaderships {
+			a.appoint(eventlog.Leader{NodeID: domain.NodeID(fmt.Sprint("n", leader)), Term: term, Self: i == leader})
+		}
+	}
+	add := func(key, id string) Order {
+		return Order{ID: key, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay"}}
+	}
+	claim := Order{ID: "claim", Command: workcmd.ClaimTasks{NodeID: "gpu", Limit: 3}}
+	const items = 300
+	lead(1, 0)
+	for i := range items {
+		do(t, nodes[0], fmt.Sprint("add-", i), add("", fmt.Sprint("t", i)).Command)
+	}
+	took, err := nodes[0].Do(t.Context(), claim)
+	if err != nil || len(took.Events) != 3 {
+		t.Fatalf("found %v, %v", took.Events, err)
+	}
+	head, err := shared.Head(t.Context())
+	if err == nil {
+		err = nodes[1].upTo(t.Context(), head)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read := nodes[1].followLeader(t.Context(), 0); read != head {
+		t.Fatalf("want the log read up to %d, found %d", head, read)
+	}
+	logs[1].events.Store(0)
+	if read := nodes[1].followLeader(t.Context(), head); read != head || logs[1].events.Load() != 0 {
+		t.Errorf("want nothing read while nothing is new, found %d events", logs[1].events.Load())
+	}
+
+	lead(2, 1)
+	again, err := nodes[1].Do(t.Context(), claim)
+	if err != nil || !again.Duplicate || fmt.Sprint(again.Events) != fmt.Sprint(took.Events) {
+		t.Errorf("want the claim answered as before, found %v, %v", again, err)
+	}
+	if _, err := nodes[1].Do(t.Context(), add("add-7", "another")); domain.CodeOf(err) != domain.KeyReused {
+		t.Errorf("want a key known that stands for another command, found %v", err)
+	}
+	if looked := logs[1].events.Load(); looked > 20 {
+		t.Errorf("want the last events read by who leads now, found %d read", looked)
+	}
+
+	// What the other wrote meanwhile is known to the one that led before.
+	do(t, nodes[1], "late", add("", "late").Command)
+	logs[0].events.Store(0)
+	lead(3, 0)
+	if _, err := nodes[0].Do(t.Context(), add("late", "another")); domain.CodeOf(err) != domain.KeyReused {
+		t.Errorf("want a key of the term between known, found %v", err)
+	}
+}

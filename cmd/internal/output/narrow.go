@@ -28,8 +28,8 @@ func (r *Rows) isNames(i int) bool {
 	return r.shown[i] == 0 || strings.HasSuffix(r.columns[r.shown[i]].Name, "_id")
 }
 
-// narrow takes room from the widest columns until a row fits: from words down to a
-// few of them, then from the heads of numbers, then from words down to a beginning.
+// narrow takes room from the widest columns until a row fits: from lists among numbers,
+// from words down to a few of them, then from the heads of numbers, then from words down to a beginning.
 // Numbers stay whole. What does not fit then is left out, from the right, and the
 // others have its room; it says how many columns that are.
 func (r *Rows) narrow(names []string) (leftOut int) {
@@ -50,6 +50,12 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 	}
 	for columns := all; columns > 1; columns-- {
 		r.widths, r.shown = slices.Clone(natural[:columns]), r.shown[:columns]
+		r.shrink(func(i int) int {
+			if r.columns[r.shown[i]].Right && !r.isNumbers(i) {
+				return 12
+			}
+			return r.widths[i]
+		})
 		r.shrink(func(i int) int { return max(words(16)(i), text.StringWidth(names[i])) })
 		r.shrink(func(i int) int {
 			if r.isNumbers(i) {

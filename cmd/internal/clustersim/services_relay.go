@@ -317,6 +317,8 @@ func (m *mailboxes) finish() {
 			if one.answered {
 				m.cluster.violate("%s was answered, and at %d there is %s", e.Stream, e.Position, e.Type)
 			}
+			// That it was delivered may have been lost before it expired; its answer comes all the same.
+			one.delivered = e.Type == (calls.CallExpired{}).EventType()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -122,13 +123,7 @@ func newLogImport(a *app) *cobra.Command {
 				}
 				return err
 			}
-			if p.Format != output.Table && p.Format != output.Wide {
-				return p.Print(output.Listing{Doc: report})
-			}
-			if err := report.WriteText(p.Out); err != nil {
-				return domain.Errorf(domain.Unavailable, "print: %w", err)
-			}
-			return p.Line("imported into " + data + " in " + output.Span(took) + "; next: rift log stat --data " + data + ", rift replay " + data)
+			return printImported(p, report, data, took)
 		},
 	}
 	flags, formats := c.Flags(), append(formatNames(), recorded.MappingFormat)
@@ -140,6 +135,17 @@ func newLogImport(a *app) *cobra.Command {
 	register(c, "format", formats...)
 	by.add(c)
 	return c
+}
+
+// printImported prints the report of an import and what to do next.
+func printImported(p *output.Printer, report recorded.Report, data string, took time.Duration) error {
+	if p.Format != output.Table && p.Format != output.Wide {
+		return p.Print(output.Listing{Doc: report})
+	}
+	if err := report.WriteText(p.Out); err != nil {
+		return domain.Errorf(domain.Unavailable, "print: %w", err)
+	}
+	return p.Line("imported into " + data + " in " + output.Span(took) + "; next: rift log stat --data " + data + ", rift replay " + data)
 }
 
 // readableFiles refuses a missing path before the data folder is created.

@@ -89,7 +89,7 @@ func TestAnArchiveIsNamed(t *testing.T) {
 	if err := inside.Close(); err != nil {
 		t.Fatal(err)
 	}
-	twice := pack(t, "a.gz", pack(t, "a.gz", line))
+	twice := pack(t, pack(t, line))
 	for kind, content := range map[string][]byte{
 		"a tar archive": tape.Bytes(), "a zip archive": zipped.Bytes(), "gzip, packed twice": twice,
 	} {
@@ -98,15 +98,15 @@ func TestAnArchiveIsNamed(t *testing.T) {
 			t.Errorf("want %s named, found %v", kind, err)
 		}
 	}
-	if _, err := Detect([]string{fileWith(t, "recording", string(pack(t, "a.gz", line)))}, "", false); err != nil {
+	if _, err := Detect([]string{fileWith(t, "recording", string(pack(t, line)))}, "", false); err != nil {
 		t.Errorf("want a recording, found %v", err)
 	}
 }
 
-func pack(t *testing.T, name string, text []byte) []byte {
+func pack(t *testing.T, text []byte) []byte {
 	t.Helper()
 	var packed bytes.Buffer
-	w, err := jsonl.Pack(name, &packed)
+	w, err := jsonl.Pack("a.gz", &packed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,12 +161,12 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 // Words that say what is wrong with a text.
 func TestTextsThatAreNoneAreNamed(t *testing.T) {
 	const line = "2026-01-14 00:37:35,802 - elo - INFO - Merged 12 new matches from remote"
-	whole := pack(t, "a.gz", []byte(strings.Repeat(line+"\n", 99)))
+	whole := pack(t, []byte(strings.Repeat(line+"\n", 99)))
 	for want, content := range map[string]string{
 		"found one line with carriage returns in it":                      line + "\r" + line + "\r",
 		"the packed text is cut off":                                      string(whole[:len(whole)-9]),
 		"the packed text is damaged, or something else follows it":        string(whole) + "something else",
-		"want text, as it is or packed by gzip or zstd, found gzip, pack": string(pack(t, "a.gz", whole)),
+		"want text, as it is or packed by gzip or zstd, found gzip, pack": string(pack(t, whole)),
 	} {
 		_, err := Import(t.Context(), eventlog.NewMemory(), catalog(t), "", []string{fileWith(t, "recording", content)}, Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || domain.CodeOf(err) != domain.Invalid {

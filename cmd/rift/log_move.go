@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,7 @@ func newLogImport(a *app) *cobra.Command {
 			if err := by.load(&format, &options, catalog); err != nil {
 				return err
 			}
+			options.Growing = slices.ContainsFunc(paths, func(path string) bool { return path != "-" && !isAddress(path) && !isPipe(path) })
 			paths, done, err := a.inputs(c, paths)
 			if err != nil {
 				return err

@@ -17,6 +17,7 @@ type Options struct {
 	Node     string           // who wrote the logs, where they do not say
 	Cluster  string           // the cluster the facts belong to; empty: the default one
 	Mapping  *mapping.Mapping // of the format mapping, and of no other
+	Growing  bool             // the files may still be written to: leave a last line that no line feed ends for a later import
 	Progress func(Progress)   // told now and then, and at the end
 
 	sortBytes int // held by each sorter; 0: maxSortedBytes

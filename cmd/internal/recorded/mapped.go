@@ -102,7 +102,7 @@ func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
 				report.Account.Blank++
 				continue
 			}
-			if piece.Open && (piece.Broken != nil || m.options.Mapping.Lines == mapping.Text) {
+			if piece.Open && m.options.Growing && (piece.Broken != nil || m.options.Mapping.Lines == mapping.Text) {
 				report.Account.Skipped++
 				m.skip("", openLine, one.place+": "+piece.Record.Text)
 				continue

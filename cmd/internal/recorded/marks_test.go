@@ -97,8 +97,8 @@ func TestAGrownLogIsCutAnywhere(t *testing.T) {
 		format  string
 		options Options
 	}{
-		"ringrift": {text, "ringrift", Options{Node: "box-1"}},
-		"mapping":  {mapped, MappingFormat, Options{Mapping: shippedMapping(t, "slurm")}},
+		"ringrift": {text, "ringrift", Options{Node: "box-1", Growing: true}},
+		"mapping":  {mapped, MappingFormat, Options{Mapping: shippedMapping(t, "slurm"), Growing: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			whole := eventlog.NewMemory()
@@ -120,6 +120,17 @@ func TestAGrownLogIsCutAnywhere(t *testing.T) {
 				if said(t, log) != said(t, whole) {
 					t.Fatalf("cut after %d bytes, in %q: want\n%s\nfound\n%s", end, test.text[end-30:end], said(t, whole), said(t, log))
 				}
+			}
+
+			// A file that is known to be finished is taken up to its last line, with or
+			// without a line feed.
+			finished, options := eventlog.NewMemory(), test.options
+			options.Growing = false
+			if _, err := Import(t.Context(), finished, catalog(t), test.format, []string{fileWith(t, "grown.log", strings.TrimRight(string(test.text), "\n"))}, options); err != nil {
+				t.Fatal(err)
+			}
+			if said(t, finished) != said(t, whole) {
+				t.Errorf("without the last line feed: want\n%s\nfound\n%s", said(t, whole), said(t, finished))
 			}
 		})
 	}

@@ -57,7 +57,8 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 	})}
 }
 
-// openLine is why the last line of a text is left out where nothing ends it.
+// openLine is the reason for which an import of growing files skips a last line that no
+// line feed ends.
 const openLine = "no line feed ends it, so that its end may be missing; once one does, a further import takes it"
 
 // textLog yields the lines of one log that say something.
@@ -111,7 +112,7 @@ func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 				}
 				continue
 			}
-			if line.Open { // its end may be missing: the whole line would be another
+			if line.Open && r.options.Growing { // its end may be missing: the whole line would be another
 				report.Account.Skipped++
 				r.skip(entry.kind.row, openLine, entry.place+": "+entry.text)
 				continue

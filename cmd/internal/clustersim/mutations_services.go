@@ -115,9 +115,9 @@ var ofServices = []mutation{
 		},
 	},
 	{
-		name: "lost-answers", does: "the first node does not hear the last one answer", rule: ruleAlive,
+		name: "lost-answers", does: "nobody hears the last node answer", rule: ruleAlive,
 		seen:    []string{"is alive and reachable"},
-		unheard: func(from int, to *Host) bool { return to.place == len(to.cluster.hosts)-1 },
+		unheard: func(_ int, to *Host) bool { return to.place == len(to.cluster.hosts)-1 },
 	},
 	{
 		name: "unsaid-recovery", does: "a node that is there again is not said to be", rule: ruleOnline,

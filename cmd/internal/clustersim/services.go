@@ -2,7 +2,6 @@ package clustersim
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"math/rand/v2"
 	"slices"
@@ -130,7 +129,9 @@ func (s *services) boot(h *Host) error {
 	p.rate = []float64{0.9, 1.1, 0.9 + 0.2*s.random.Float64()}[s.random.IntN(3)]
 	p.offset = time.Duration(s.random.Int64N(int64(time.Hour))) + time.Duration(float64(s.now)*(1.2-p.rate))
 	h.parts = p
-	err := errors.Join(s.votes.boot(p), s.talk.boot(p), s.mail.boot(p))
+	err := s.votes.boot(p)
+	s.talk.boot(p)
+	s.mail.boot(p)
 	s.watches.boot(p)
 	return err
 }

@@ -93,27 +93,7 @@ func (v *elections) boot(p *parts) error {
 			v.catchUp(p)
 			return err
 		},
-		Runtime: elector.Runtime{
-			Go: func(what func()) { v.begin(p, what) },
-			All: func(all ...func()) {
-				left := len(all)
-				for _, one := range all {
-					v.begin(p, func() { one(); left-- })
-				}
-				v.wait(func() bool { return left == 0 })
-			},
-			Within: func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-				within, end := context.WithCancel(ctx)
-				v.after(p.lasts(d), end)
-				return within, end
-			},
-			Sleep: func(ctx context.Context, d time.Duration) {
-				until := v.now + p.lasts(d)
-				v.after(p.lasts(d), func() {})
-				v.wait(func() bool { return v.now >= until || ctx.Err() != nil })
-			},
-			Wake: func() { v.plan(p, 0) },
-		},
+		Runtime: v.runtime(p),
 	}
 	for _, other := range v.cluster.hosts {
 		if slices.Contains(v.voters, other.Name()) {
@@ -138,6 +118,31 @@ func (v *elections) boot(p *parts) error {
 	v.plan(p, 0)
 	v.begin(p, func() { v.appends(p) })
 	return nil
+}
+
+// runtime has an elector wait in the time of the services.
+func (v *elections) runtime(p *parts) elector.Runtime {
+	return elector.Runtime{
+		Go: func(what func()) { v.begin(p, what) },
+		All: func(all ...func()) {
+			left := len(all)
+			for _, one := range all {
+				v.begin(p, func() { one(); left-- })
+			}
+			v.wait(func() bool { return left == 0 })
+		},
+		Within: func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+			within, end := context.WithCancel(ctx)
+			v.after(p.lasts(d), end)
+			return within, end
+		},
+		Sleep: func(ctx context.Context, d time.Duration) {
+			until := v.now + p.lasts(d)
+			v.after(p.lasts(d), func() {})
+			v.wait(func() bool { return v.now >= until || ctx.Err() != nil })
+		},
+		Wake: func() { v.plan(p, 0) },
+	}
 }
 
 // plan has the elector look after a time by its clock.

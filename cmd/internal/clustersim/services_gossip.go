@@ -42,7 +42,7 @@ type talker struct {
 	knows  map[domain.NodeID]known // what it knew when it was looked at last
 }
 
-func (g *gossips) boot(p *parts) error {
+func (g *gossips) boot(p *parts) {
 	h := p.host
 	p.knows = map[domain.NodeID]known{}
 	p.gossip = p.newGossip()
@@ -57,7 +57,6 @@ func (g *gossips) boot(p *parts) error {
 			}
 		}
 	})
-	return nil
 }
 
 func (p *parts) newGossip() *gossip.Gossip {

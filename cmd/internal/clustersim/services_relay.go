@@ -66,7 +66,7 @@ func newMailboxes(s *services) *mailboxes {
 	return m
 }
 
-func (m *mailboxes) boot(p *parts) error {
+func (m *mailboxes) boot(p *parts) {
 	config := relay.Config{
 		Backend: backend{p.host.node.Backend(), p}, Node: p.host.Name(), Now: p.host.node.Now, Limits: smallHub,
 		Go: func(what func()) { m.begin(p, what) },
@@ -80,7 +80,6 @@ func (m *mailboxes) boot(p *parts) error {
 		broken.relays(p, &config)
 	}
 	p.hub = hub{relay.NewHub(config), map[int]time.Duration{}}
-	return nil
 }
 
 func closed(c <-chan struct{}) bool {

@@ -79,7 +79,7 @@ func (w *watches) probe(p *parts, other *Host) {
 	if third := w.cluster.hosts[w.random.IntN(len(w.cluster.hosts))]; !alive && third != other && third != p.host {
 		found, err := ask(p.ctx, w.services, question[bool]{
 			kind: "swim.ping-req", from: p.host.place, to: third, within: 3 * probeWithin,
-			do: func(ctx context.Context, p *parts) (bool, error) { return w.ping(ctx, third.place, other), nil },
+			do: func(ctx context.Context, _ *parts) (bool, error) { return w.ping(ctx, third.place, other), nil },
 		})
 		alive = found && err == nil
 	}

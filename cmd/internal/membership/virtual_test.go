@@ -124,7 +124,7 @@ func TestMembersInVirtualTime(t *testing.T) {
 				defer func() {
 					stop()
 					running.Wait()
-					time.Sleep(time.Minute) // probes of the library outlive it
+					<-time.After(time.Minute) // probes of the library outlive it
 				}()
 				for i := range count {
 					p := a.port(i)
@@ -164,7 +164,7 @@ func TestMembersInVirtualTime(t *testing.T) {
 						if time.Since(began) > d {
 							t.Fatalf("want %s within %v", what, d)
 						}
-						time.Sleep(time.Second)
+						<-time.After(time.Second)
 					}
 					t.Logf("%s after %v", what, time.Since(began))
 				}
@@ -179,7 +179,7 @@ func TestMembersInVirtualTime(t *testing.T) {
 					}
 				}
 				within(time.Minute, "everybody alive", everybody(nil))
-				for began := time.Now(); time.Since(began) < *calm; time.Sleep(time.Second) {
+				for began := time.Now(); time.Since(began) < *calm; <-time.After(time.Second) {
 					for i := range members {
 						if by := thought(nil, i, swim.SwimDead); len(by) > 0 {
 							t.Fatalf("node %d is there, and dead to %v after %v", i, by, time.Since(began))

@@ -11,8 +11,8 @@ import (
 
 func TestNewTaskID(t *testing.T) {
 	for _, c := range []struct{ command, want string }{
-		{"0193f3a4-b5c6-7d2e-8f10-111213141516", "t-1jfst9de6-"},
-		{"0193f3a4-b5c6-7d2e-8f10-111213141516\x0041", "t-1jfst9de6-"},
+		{"0193f3a4-b5c6-7d2e-8f10-111213141516", "t-1ifpq9de6-"},
+		{"0193f3a4-b5c6-7d2e-8f10-111213141516\x0041", "t-1ifpq9de6-"},
 		{"0193f3a4-b5c6-4d2e-8f10-111213141516", "t-"}, // version 4 has no time
 		{"monday's batch", "t-"},
 		{"", "t-"},

@@ -76,8 +76,10 @@ func (c *cluster) start(name string) {
 		}
 		others = append(others, other+"=http://"+at)
 	}
-	flags := []string{"--cluster-key", c.key, "--node-id", name, "--cluster", strings.Join(others, ","),
-		"--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error"}
+	flags := []string{
+		"--cluster-key", c.key, "--node-id", name, "--cluster", strings.Join(others, ","),
+		"--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error",
+	}
 	c.nodes[name] = serve(c.t, c.data[name], append(flags, c.more...)...)
 }
 

@@ -15,10 +15,9 @@ import (
 	fastjson "github.com/goccy/go-json"
 )
 
-// appender appends a value as JSON. The output is that of encoding/json
-// with three exceptions: stored JSON (json.RawMessage) is copied unchanged;
-// a nil slice or map is written as an empty one, because callers loop over
-// it; and <, > and & are not escaped.
+// appender appends a value as JSON. The output is that of encoding/json with three
+// exceptions: stored JSON (json.RawMessage) is copied unchanged; a nil slice or map is
+// written as an empty one, because callers loop over it; and <, > and & are not escaped.
 type appender func(dst []byte, v reflect.Value) ([]byte, error)
 
 var appenders sync.Map // reflect.Type → appender

@@ -123,7 +123,7 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 		}
 	}()
 	options := &pebble.Options{
-		FS: files, FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
+		FS: walFS{files, s.failed}, FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
 		Logger: storeLogger{logger, s.failed}, DisableTableStats: true,
 	}
 	pebblelog.Thrifty(options, dir)

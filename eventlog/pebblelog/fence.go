@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,30 +45,39 @@ func (fs *fencedFS) change(do func() error) error {
 	return do()
 }
 
-func (fs *fencedFS) open(do func() (vfs.File, error)) (file vfs.File, err error) {
+// open opens a file for writing. When pebble changes to a new write-ahead file and an
+// operation fails, it panics with its mutex released, which ends the process. So pebble
+// does not see errors of these files: the database is given up instead, and nothing that
+// was written to them afterwards is acknowledged.
+func (fs *fencedFS) open(name string, do func() (vfs.File, error)) (file vfs.File, err error) {
+	wal := strings.HasSuffix(name, ".log")
 	err = fs.change(func() error {
 		file, err = do()
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil && wal:
+		fs.fail(err)
+		return vfs.NewMem().Create("discarded", vfs.WriteCategoryUnspecified)
+	case err != nil:
 		return nil, err
 	}
-	return &fencedFile{File: file, fs: fs}, nil
+	return &fencedFile{File: file, fs: fs, wal: wal}, nil
 }
 
 func (fs *fencedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if fs.failing() {
 		time.Sleep(retryPause)
 	}
-	return fs.open(func() (vfs.File, error) { return fs.FS.Create(name, category) })
+	return fs.open(name, func() (vfs.File, error) { return fs.FS.Create(name, category) })
 }
 
 func (fs *fencedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
-	return fs.open(func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, category, options...) })
+	return fs.open(name, func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, category, options...) })
 }
 
 func (fs *fencedFS) ReuseForWrite(oldName, newName string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return fs.open(func() (vfs.File, error) { return fs.FS.ReuseForWrite(oldName, newName, category) })
+	return fs.open(newName, func() (vfs.File, error) { return fs.FS.ReuseForWrite(oldName, newName, category) })
 }
 
 // OpenDir gives a folder whose failing sync pebble does not see: in places it
@@ -109,39 +119,72 @@ func (fs *fencedFS) Unwrap() vfs.FS { return fs.FS }
 
 type fencedFile struct {
 	vfs.File
-	fs *fencedFS
+	fs  *fencedFS
+	wal bool // errors are hidden from pebble
+}
+
+// change makes a change of the file. It reports whether the change was made.
+func (f *fencedFile) change(do func() error) (made bool, err error) {
+	err = f.fs.change(do)
+	if err != nil && f.wal {
+		f.fs.fail(err)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (f *fencedFile) Write(p []byte) (n int, err error) {
-	err = f.fs.change(func() error {
+	made, err := f.change(func() error {
 		n, err = f.File.Write(p)
 		return err
 	})
+	if !made && err == nil {
+		n = len(p)
+	}
 	return n, err
 }
 
 func (f *fencedFile) WriteAt(p []byte, offset int64) (n int, err error) {
-	err = f.fs.change(func() error {
+	made, err := f.change(func() error {
 		n, err = f.File.WriteAt(p, offset)
 		return err
 	})
+	if !made && err == nil {
+		n = len(p)
+	}
 	return n, err
 }
 
 func (f *fencedFile) Preallocate(offset, length int64) error {
-	return f.fs.change(func() error { return f.File.Preallocate(offset, length) })
+	_, err := f.change(func() error { return f.File.Preallocate(offset, length) })
+	return err
 }
 
-func (f *fencedFile) Sync() error { return f.fs.change(f.File.Sync) }
+func (f *fencedFile) Sync() error {
+	_, err := f.change(f.File.Sync)
+	return err
+}
 
-func (f *fencedFile) SyncData() error { return f.fs.change(f.File.SyncData) }
+func (f *fencedFile) SyncData() error {
+	_, err := f.change(f.File.SyncData)
+	return err
+}
 
 func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
-	err = f.fs.change(func() error {
+	_, err = f.change(func() (err error) {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
 	return full, err
+}
+
+func (f *fencedFile) Close() error {
+	err := f.File.Close()
+	if err != nil && f.wal {
+		f.fs.fail(err)
+		return nil
+	}
+	return err
 }
 
 type fencedFolder struct {

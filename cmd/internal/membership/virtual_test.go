@@ -44,6 +44,8 @@ type port struct {
 func (a *air) port(i int) *port {
 	p := &port{air: a, ip: net.IPv4(10, 0, 0, byte(i+1)), packets: make(chan *memberlist.Packet, 1024), streams: make(chan net.Conn), done: make(chan struct{})}
 	p.address = net.JoinHostPort(p.ip.String(), "80")
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.ports[p.address] = p
 	return p
 }

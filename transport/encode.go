@@ -40,8 +40,7 @@ func appenderOf(t reflect.Type) appender {
 	if known, ok := appenders.Load(t); ok {
 		return known.(appender)
 	}
-	// A recursive type finds this placeholder while its appender is being
-	// made.
+	// A recursive type refers to its own appender before that exists: standIn waits for it.
 	var made appender
 	var once sync.WaitGroup
 	once.Add(1)

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Stream is where the leadership of a cluster is written.
+// Stream returns the stream on which changes of the leader of a cluster are recorded.
 func Stream(cluster string) domain.StreamID { return domain.Stream("election", cluster) }
 
 // OriginInvented begins the origin of an item that a node made up while it had

@@ -30,7 +30,7 @@ func CallIDOf(actor string, target domain.NodeID, key string) CallID {
 	return CallID(hex.EncodeToString(sum[:16]))
 }
 
-// Stream is where the way of the call is written.
+// Stream returns the stream with all events of the call, from queued to answered or expired.
 func (id CallID) Stream() domain.StreamID { return domain.Stream("relay", string(id)) }
 
 // Request is what the target is asked.

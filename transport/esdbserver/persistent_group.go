@@ -200,8 +200,8 @@ func (g *group) take(m *message) {
 	g.full = !g.hold(m)
 }
 
-// hold takes memory for an event that came to the group, until it is settled; false
-// where there is none: then it is the last one for now.
+// hold takes memory for an event of the group until it is settled. It reports whether
+// there was enough; if not, the group reads no further event until one is settled.
 func (g *group) hold(m *message) bool {
 	size := int64(len(m.event.Data)+len(m.event.Meta.Custom)) + keptOverhead
 	if g.purse.take(size) != nil {

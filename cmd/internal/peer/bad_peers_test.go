@@ -317,7 +317,7 @@ func FuzzBodies(f *testing.F) {
 	f.Add(0, []byte(`{"node_id":"n2","documents":[{"node_id":"n1","incarnation":1e18}]}`))
 	f.Fuzz(func(t *testing.T, which int, body []byte) {
 		if bytes.Contains(body, []byte(`"wait"`)) && !bytes.Contains(body, []byte(`"wait":0`)) {
-			t.Skip("it would wait")
+			body = bytes.ReplaceAll(body, []byte(`"wait"`), []byte(`"waits"`)) // such a call would last as long as it says
 		}
 		path := paths[max(which%len(paths), 0)]
 		if strings.HasPrefix(path, "/relay/f") || path == "/relay/poll" {

@@ -72,6 +72,10 @@ func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 		}
 	}
 	at := domain.Seconds(0)
+	question := wire.Forward{Request: calls.Request{Target: "gpu-9", Method: "GET", Path: "/work/status"}, Wait: &at}
+	if _, err := hub.Forward(t.Context(), transport.Caller{Actor: "ann", ID: "key"}, question); domain.CodeOf(err) != domain.Timeout {
+		t.Errorf("want a question to wait in spite of the key it brings, found %v", err)
+	}
 	if again, err := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9", Wait: &at}); err != nil || len(again.Calls) > 0 {
 		t.Errorf("want nothing to do, found %+v %v", again, err)
 	}

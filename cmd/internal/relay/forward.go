@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -44,7 +45,7 @@ func (h *Hub) Forward(ctx context.Context, caller transport.Caller, ask wire.For
 	if err != nil {
 		return wire.Forwarded{}, err
 	}
-	if caller.ID == "" {
+	if caller.ID == "" || request.Method != http.MethodPost { // a key names a command; a question that brings one has no part in it
 		caller.ID = h.config.Now().UTC().Format("20060102T150405.000000000") + "-" + strconv.FormatUint(h.numbers.Add(1), 36)
 	}
 	one := &call{

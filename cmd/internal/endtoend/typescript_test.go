@@ -67,6 +67,9 @@ func TestTypeScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(types)) {
+		if comment := strings.HasPrefix(strings.TrimSpace(line), "*"); comment {
+			continue
+		}
 		if strings.Contains(line, ": unknown") && !strings.Contains(line, "headers") && !strings.Contains(line, "[name: string]") {
 			t.Errorf("want a type for everything, found %s", line)
 		}

@@ -45,11 +45,15 @@ func (h *Hub) Forward(ctx context.Context, caller transport.Caller, ask wire.For
 	if err != nil {
 		return wire.Forwarded{}, err
 	}
-	if caller.ID == "" || request.Method != http.MethodPost { // a key names a command; a question that brings one has no part in it
+	if caller.ID == "" {
 		caller.ID = h.config.Now().UTC().Format("20060102T150405.000000000") + "-" + strconv.FormatUint(h.numbers.Add(1), 36)
 	}
+	named := caller.ID
+	if request.Method != http.MethodPost { // a question may bring the key of a command, and is another call
+		named = request.Method + " " + request.Path + " " + caller.ID
+	}
 	one := &call{
-		id: relay.CallIDOf(caller.Actor, request.Target, caller.ID), request: request, kept: request.Kept(),
+		id: relay.CallIDOf(caller.Actor, request.Target, named), request: request, kept: request.Kept(),
 		header: map[string]string{relay.Hops: hops, "Idempotency-Key": caller.ID}, done: make(chan struct{}),
 	}
 	for _, name := range travelling {

@@ -138,7 +138,9 @@ func (h *Host) open() (err error) {
 	h.watch()
 	h.wind()
 	if c.services != nil {
-		return c.services.boot(h)
+		if err := c.services.boot(h); err != nil {
+			return errors.Join(err, h.close())
+		}
 	}
 	return nil
 }
@@ -190,7 +192,7 @@ func (h *Host) Boot() {
 	if h.up() || h.gone || h.quits >= maxQuits {
 		return
 	}
-	if h.disk.full.Load() {
+	if h.disk.full.Load() || h.ballots.full.Load() {
 		h.cluster.after(restartAfter, h.Boot)
 		return
 	}

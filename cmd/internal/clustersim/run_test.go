@@ -77,6 +77,21 @@ func TestAFailureIsToldAsAScript(t *testing.T) {
 	}
 }
 
+// A machine that is replaced while the disk with its ballots is full starts once there is
+// space: the new one has that disk.
+func TestAReplacedMachineWaitsForSpace(t *testing.T) {
+	p := planned().With(1105)
+	p.Span, p.Items = 2*time.Minute, 1
+	p.Faults = []Fault{{At: 30 * time.Second, Kind: Full, Host: "n3", For: 40 * time.Second}, {At: 43 * time.Second, Kind: Replace, Host: "n3", For: 3 * time.Second}}
+	r, err := Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Broken) > 0 || r.Counts.Replaced != 1 {
+		t.Errorf("want n3 replaced, found %d times and %v", r.Counts.Replaced, r.Broken)
+	}
+}
+
 // The checks see what they are for.
 func TestChecksSee(t *testing.T) {
 	c, err := New(Config{Seed: 1, Voters: []domain.NodeID{"n1", "n2", "n3"}})

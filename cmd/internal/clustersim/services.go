@@ -278,9 +278,7 @@ func (s *services) poll() {
 			s.waiting = slices.Delete(s.waiting, i, i+1)
 			i--
 			again = true
-			s.current = one
-			ready, waits := one.resume()
-			s.current = nil
+			ready, waits := s.resume(one)
 			if waits {
 				one.ready = ready
 				s.waiting = append(s.waiting, one)
@@ -295,6 +293,14 @@ func (s *services) poll() {
 	if !s.ending {
 		s.check()
 	}
+}
+
+// resume lets one go on until it waits again, or ends. If it panics, the others can still
+// be ended.
+func (s *services) resume(one *coroutine) (ready func() bool, waits bool) {
+	s.current = one
+	defer func() { s.current = nil }()
+	return one.resume()
 }
 
 // check looks at what has to hold at every moment.

@@ -220,7 +220,7 @@ func TestEdgesAreEvents(t *testing.T) {
 	boxes := cluster(t, 3, func(i int, c *membership.Config) {
 		c.Tune = func(tune *memberlist.Config) {
 			fast(tune)
-			tune.SuspicionMult = 60
+			tune.SuspicionMult = 6000 // nobody is taken for dead, however busy the machine is
 		}
 		if i == 0 {
 			c.Backend, c.Heard, c.LastHeard = n.Backend(), n.Heard, n.LastHeard
@@ -236,16 +236,16 @@ func TestEdgesAreEvents(t *testing.T) {
 		}
 		return strings.Join(types, " ")
 	}
-	last := func(node, event string) func() bool {
-		return func() bool { return strings.HasSuffix(events(node), event) }
+	told := func(node, event string) func() bool {
+		return func() bool { return strings.Contains(events(node), event) }
 	}
 	await(t, "both online", func() bool { return events("node-1") != "" && events("node-2") != "" })
 	boxes[1].deaf.Store(true)
-	await(t, "it unhealthy", last("node-1", "NODE_UNHEALTHY"))
+	await(t, "it unhealthy", told("node-1", "NODE_UNHEALTHY"))
 	boxes[1].deaf.Store(false)
-	await(t, "it recovered", last("node-1", "NODE_RECOVERED"))
+	await(t, "it recovered", told("node-1", "NODE_RECOVERED"))
 	boxes[2].stop()
-	await(t, "it offline", last("node-2", "HOST_OFFLINE"))
+	await(t, "it offline", told("node-2", "HOST_OFFLINE"))
 	members, err := boxes[0].Members(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,13 @@ type fencedFS struct {
 	raised  bool
 }
 
+// Fence returns the file system for a pebble database that is given up at the first
+// error of a file that pebble cannot go on without: fail is told of it, and nothing is
+// changed any more. While failing reports true, pebble's attempts are slowed down.
+func Fence(files vfs.FS, failing func() bool, fail func(error)) vfs.FS {
+	return &fencedFS{FS: files, failing: failing, fail: fail}
+}
+
 // retryPause slows pebble down, which tries a failed flush again at once.
 const retryPause = 20 * time.Millisecond
 
@@ -45,24 +52,36 @@ func (fs *fencedFS) change(do func() error) error {
 	return do()
 }
 
-// open opens a file for writing. When pebble changes to a new write-ahead file and an
-// operation fails, it panics with its mutex released, which ends the process. So pebble
-// does not see errors of these files: the database is given up instead, and nothing that
-// was written to them afterwards is acknowledged.
+// giveUp gives the database up because of an error that pebble does not see.
+func (fs *fencedFS) giveUp(err error) {
+	fs.fail(err)
+	fs.raise()
+}
+
+// needed tells a file whose errors pebble does not survive. When it changes to a new
+// write-ahead file and an operation fails, it panics with its mutex released. When
+// writing the manifest fails, it goes on with a picture of the tables that is not
+// consistent. So pebble does not see these errors: the database is given up before it
+// goes on, and nothing that it writes afterwards reaches the disk or is acknowledged.
+func (fs *fencedFS) needed(name string) bool {
+	return strings.HasSuffix(name, ".log") || strings.HasPrefix(fs.PathBase(name), "MANIFEST-")
+}
+
+// open opens a file for writing.
 func (fs *fencedFS) open(name string, do func() (vfs.File, error)) (file vfs.File, err error) {
-	wal := strings.HasSuffix(name, ".log")
+	needed := fs.needed(name)
 	err = fs.change(func() error {
 		file, err = do()
 		return err
 	})
 	switch {
-	case err != nil && wal:
-		fs.fail(err)
+	case err != nil && needed:
+		fs.giveUp(err)
 		return vfs.NewMem().Create("discarded", vfs.WriteCategoryUnspecified)
 	case err != nil:
 		return nil, err
 	}
-	return &fencedFile{File: file, fs: fs, wal: wal}, nil
+	return &fencedFile{File: file, fs: fs, needed: needed}, nil
 }
 
 func (fs *fencedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -119,15 +138,15 @@ func (fs *fencedFS) Unwrap() vfs.FS { return fs.FS }
 
 type fencedFile struct {
 	vfs.File
-	fs  *fencedFS
-	wal bool // errors are hidden from pebble
+	fs     *fencedFS
+	needed bool
 }
 
 // change makes a change of the file. It reports whether the change was made.
 func (f *fencedFile) change(do func() error) (made bool, err error) {
 	err = f.fs.change(do)
-	if err != nil && f.wal {
-		f.fs.fail(err)
+	if err != nil && f.needed {
+		f.fs.giveUp(err)
 		return false, nil
 	}
 	return err == nil, err
@@ -180,8 +199,8 @@ func (f *fencedFile) SyncTo(length int64) (full bool, err error) {
 
 func (f *fencedFile) Close() error {
 	err := f.File.Close()
-	if err != nil && f.wal {
-		f.fs.fail(err)
+	if err != nil && f.needed {
+		f.fs.giveUp(err)
 		return nil
 	}
 	return err
@@ -194,7 +213,7 @@ type fencedFolder struct {
 
 func (f *fencedFolder) Sync() error {
 	if err := f.fs.change(f.File.Sync); err != nil {
-		f.fs.fail(err)
+		f.fs.giveUp(err)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 		}
 	}()
 	options := &pebble.Options{
-		FS: walFS{files, s.failed}, FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
+		FS: pebblelog.Fence(files, func() bool { return s.failed.cause() != nil }, s.failed.note), FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
 		Logger: storeLogger{logger, s.failed}, DisableTableStats: true,
 	}
 	pebblelog.Thrifty(options, dir)

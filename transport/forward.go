@@ -99,6 +99,9 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 		select {
 		case <-changed:
 		case <-timer.C:
+		case <-h.closing: // a caller of this node asks another one
+			timer.Stop()
+			return h.noLeader(leader, last)
 		case <-ctx.Done():
 			timer.Stop()
 			return h.noLeader(leader, last)

@@ -66,6 +66,7 @@ type pair struct {
 	leader, follower *node
 	leading, follows *belief
 	client           *transport.Client // of the follower
+	edge             *transport.Handler
 	led              *httptest.Server
 	url              string // of the follower
 }
@@ -81,6 +82,7 @@ func newPair(t *testing.T, wait time.Duration, options ...transport.ClientOption
 	p.follows = believe(eventlog.Leader{NodeID: "a", Address: p.led.URL, Term: 3})
 	p.follower, h = server(t, transport.Config{Tokens: tokens, Leadership: p.follows, AfterWait: wait})
 	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
+	p.edge = h
 	edge := httptest.NewServer(h)
 	t.Cleanup(edge.Close)
 	p.url = edge.URL
@@ -202,6 +204,17 @@ func TestNoLeaderToForwardTo(t *testing.T) {
 		if status, said := addTo(t, p.url, nil); status != http.StatusMisdirectedRequest || said != "not_leader "+address {
 			t.Errorf("%s: want not_leader with it, found %d %s", address, status, said)
 		}
+	}
+}
+
+// A node that stops does not wait for a leader.
+func TestACommandDoesNotKeepANodeFromStopping(t *testing.T) {
+	p := newPair(t, time.Hour)
+	p.follows.set(eventlog.Leader{Term: 4})
+	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
+	p.edge.CloseStreams()
+	if status, said := addTo(t, p.url, nil); status != http.StatusServiceUnavailable || said != "unavailable " {
+		t.Errorf("want unavailable, found %d %s", status, said)
 	}
 }
 

@@ -22,9 +22,10 @@ type Change struct {
 // Apply decides changes in their order, as AppendMany does, and stores all that comes
 // of them in one batch, together with index. It is for who replicates a log: the
 // outcomes follow from what the log holds and from the changes alone, so logs that
-// apply the same changes in the same order are equal; and after a crash Applied tells
-// from which index on to apply again. An error means that nothing was stored, or that
-// the batch may be found after recovery, with its index.
+// apply the same changes in the same order are equal. Apply does not wait for the sync:
+// the caller has the changes on disk elsewhere, and after a crash Applied tells from which
+// index on to apply again. An error means that nothing was stored, or that the batch may
+// be found after recovery, with its index.
 func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]eventlog.Written, error) {
 	if index == 0 {
 		return nil, domain.Errorf(domain.Invalid, "apply: want an index of at least 1, found 0")
@@ -80,8 +81,24 @@ func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]even
 	return written, nil
 }
 
-// Applied is the index of the last Apply that is durable, 0 where there was none.
+// Applied is the index of the last Apply, 0 where there was none.
 func (l *Log) Applied() uint64 { return l.applied.Load() }
+
+// Persisted is the index of the last Apply that is durable, 0 where there was none.
+func (l *Log) Persisted() uint64 { return l.persisted.Load() }
+
+// Persist makes durable what was applied before the call.
+func (l *Log) Persist(ctx context.Context) error {
+	if err := eventlog.Interrupted(ctx, "persist"); err != nil {
+		return err
+	}
+	g := &group{done: make(chan struct{}), persist: true}
+	if err := l.queue.putAlone(g); err != nil {
+		return err
+	}
+	<-g.done
+	return g.err
+}
 
 // undecided is the first error of a group's requests that tells of the storage and
 // not of the log's content.

@@ -15,10 +15,18 @@ func change(stream domain.StreamID, expected domain.Revision, n, after int) Chan
 }
 
 // TestApplyIsOneBatch crashes a log between applies: the index that is found stands for
-// the records that are found.
+// the records that are found, and is at least that of the last Persist.
 func TestApplyIsOneBatch(t *testing.T) {
 	disk := vfs.NewCrashableMem()
-	log := openSmall(t, "log", disk)
+	log, err := Open("log", Options{FS: disk, Small: true, Stepped: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if log.Applied() != 0 {
 		t.Fatalf("want a new log to have applied nothing, found %d", log.Applied())
 	}
@@ -47,6 +55,15 @@ func TestApplyIsOneBatch(t *testing.T) {
 	}
 	if _, err := log.Apply(t.Context(), 0, nil); domain.CodeOf(err) != domain.Invalid {
 		t.Fatalf("want index 0 refused, found %v", err)
+	}
+	if err := log.Persist(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Apply(t.Context(), 9, []Change{change("task-d", domain.NoStream, 7, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if head, err := log.Head(t.Context()); err != nil || head != 3 {
+		t.Fatalf("want the event seen before it is synced, found %d, %v", head, err)
 	}
 	survivor := openSmall(t, "log", disk.CrashClone(vfs.CrashCloneCfg{}))
 	f, err := survivor.Frontier()

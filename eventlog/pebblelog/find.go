@@ -15,7 +15,7 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 	if err := l.interrupted(ctx, "look-up in ", stream); err != nil {
 		return domain.Envelope{}, false, err
 	}
-	durable := domain.Position(l.durable.Load())
+	durable := domain.Position(l.head.Load())
 	hash := identityHash(stream, id)
 	// What is durable by now was made known before, so no here is no there.
 	if known := l.known.Load(); known != nil && !known.ids.mayHold(hash) {

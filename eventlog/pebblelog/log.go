@@ -21,15 +21,16 @@ type Log struct {
 	lock    io.Closer
 	cache   *pebble.Cache
 
-	queue   *queue
-	drained chan struct{} // closed when the sequencer has ended
-	durable atomic.Uint64 // position of the last event that is synced; readers see no further
-	applied atomic.Uint64 // index of the last Apply that is durable
-	limited atomic.Bool   // some stream has limits
-	ring    *ring
-	known   atomic.Pointer[filters] // what is in the log, durable or about to be; nil while they do not hold all of it
-	types   typeNames
-	waker   atomic.Pointer[chan struct{}] // closed and replaced when durable has moved
+	queue     *queue
+	drained   chan struct{} // closed when the sequencer has ended
+	head      atomic.Uint64 // position of the last event that is synced, or applied; readers see no further
+	applied   atomic.Uint64 // index of the last Apply
+	persisted atomic.Uint64 // index of the last Apply that is synced
+	limited   atomic.Bool   // some stream has limits
+	ring      *ring
+	known     atomic.Pointer[filters] // what is in the log, durable or about to be; nil while they do not hold all of it
+	types     typeNames
+	waker     atomic.Pointer[chan struct{}] // closed and replaced when head has moved
 
 	mu      sync.Mutex
 	current *store
@@ -101,8 +102,8 @@ func (l *Log) openStore(st *store) (end, error) {
 		return end{}, err
 	}
 	ends, err := readEnd(st.db)
-	if err == nil && ends.last < domain.Position(l.durable.Load()) {
-		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.durable.Load(), ends.last)
+	if err == nil && ends.last < domain.Position(l.head.Load()) {
+		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.head.Load(), ends.last)
 	}
 	if err == nil && !l.options.ReadOnly {
 		ends.marker, err = l.mark(ends)
@@ -188,10 +189,10 @@ func (l *Log) wake() {
 	close(*l.waker.Swap(&fresh))
 }
 
-// Head is the position of the last durable event.
+// Head is the position of the last event that readers see.
 func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	if err := eventlog.Interrupted(ctx, "head of the log"); err != nil {
 		return 0, err
 	}
-	return domain.Position(l.durable.Load()), nil
+	return domain.Position(l.head.Load()), nil
 }

@@ -24,6 +24,9 @@ type Options struct {
 	// pebble takes what it buffers out of the cache, so less than the buffers
 	// leaves nothing for blocks. 0 takes 128 MiB, 16 MiB to read only, 3 MiB with Small.
 	CacheBytes int64
+	// Stepped leaves the sync of what is applied to Persist, so that a simulation says what
+	// a loss of power takes.
+	Stepped bool
 	// Logger hears what the storage says; nil is silence.
 	Logger *slog.Logger
 	// WrittenBy is the version of rift that a new folder names as its maker.

@@ -54,7 +54,8 @@ type group struct {
 	bytes    int
 	done     chan struct{} // closed when receipt and err of every request are set
 	index    uint64        // of an Apply, which shares its group with nobody; 0: appends
-	err      error         // of an Apply as a whole
+	persist  bool          // a Persist, which has no requests
+	err      error         // of an Apply or a Persist as a whole
 }
 
 // queue collects requests while the sequencer is busy with the group before.
@@ -99,7 +100,7 @@ func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group
 	if n := len(q.groups); n > 0 {
 		g = q.groups[n-1]
 	}
-	if g == nil || g.index != 0 || len(g.requests)+len(requests) > groupRequests || g.bytes > 0 && g.bytes+size > groupBytes {
+	if g == nil || g.index != 0 || g.persist || len(g.requests)+len(requests) > groupRequests || g.bytes > 0 && g.bytes+size > groupBytes {
 		g = &group{done: make(chan struct{})}
 		q.groups = append(q.groups, g)
 	}

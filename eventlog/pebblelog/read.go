@@ -25,7 +25,7 @@ var errStop = errors.New("stop")
 func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		// The head first: a database that is opened later holds at least as much.
-		first, last := filter.Window(from, direction, domain.Position(l.durable.Load()))
+		first, last := filter.Window(from, direction, domain.Position(l.head.Load()))
 		var err error
 		if first == last {
 			err = l.readOne(ctx, first, filter, yield)

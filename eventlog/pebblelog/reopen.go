@@ -131,8 +131,9 @@ func (s *sequencer) adopt(st *store, e end) {
 		l.ring.reset()
 		go old.retire() // pebble may take long to see that it is at its end
 	}
-	l.durable.Store(uint64(e.last))
+	l.head.Store(uint64(e.last))
 	l.applied.Store(e.applied)
+	l.persisted.Store(e.applied)
 	l.wake()
 }
 

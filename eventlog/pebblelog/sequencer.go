@@ -77,14 +77,14 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 	if s.making != nil {
 		s.takeFilters()
 	}
+	if g.persist {
+		s.persist(g)
+		return
+	}
 	c := s.prepare(g)
 	if g.index != 0 {
-		if err := g.undecided(); err != nil {
-			s.await(0)
-			s.broken(c, err)
-			return
-		}
-		c.noteIndex()
+		s.apply(c)
+		return
 	}
 	if c.batch.Empty() {
 		c.batch = nil
@@ -103,6 +103,43 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 		return
 	}
 	s.await(0)
+	err := s.write(c, true)
+	if err == nil {
+		err = s.publish(c)
+	}
+	if err != nil {
+		s.broken(c, err)
+	}
+}
+
+// apply writes the group of an Apply, shows it, and leaves its sync to syncInTurn or, of
+// a stepped log, to persist.
+func (s *sequencer) apply(c *pendingCommit) {
+	err := c.group.undecided()
+	if err == nil {
+		c.noteIndex()
+		s.await(maxPending - 1)
+		err = s.write(c, false)
+	}
+	if err != nil {
+		s.await(0)
+		s.broken(c, err)
+		return
+	}
+	s.show(c)
+	if s.log.options.Stepped {
+		_ = c.batch.Close()
+		return
+	}
+	s.unsynced++
+	s.written <- c
+}
+
+// persist syncs what was applied.
+func (s *sequencer) persist(g *group) {
+	s.await(0)
+	c := &pendingCommit{group: g, store: s.store, batch: s.store.db.NewBatch(), last: s.next - 1, limitings: s.limitings}
+	_ = c.batch.LogData(nil, nil) // fails only on an indexed batch
 	err := s.write(c, true)
 	if err == nil {
 		err = s.publish(c)
@@ -137,7 +174,7 @@ func (s *sequencer) syncInTurn() {
 				c.store.fail(err)
 			}
 		}
-		if err != nil {
+		if err != nil && c.group.index == 0 {
 			refuse(c.group, lost(err))
 		}
 		s.synced <- struct{}{}
@@ -158,27 +195,42 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 			err = c.store.fatal() // pebble reports a failed commit to its logger
 		}
 	}()
-	if sync {
+	switch {
+	case c.group.index != 0 && s.log.options.Stepped:
+		return c.store.db.Apply(c.batch, pebble.NoSync)
+	case sync:
 		return c.store.db.Apply(c.batch, pebble.Sync)
 	}
 	return c.store.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 }
 
-// publish makes a synced group visible and acknowledges it. Append returns after
-// the head has moved, so a caller reads its own events. The error is that of noting
-// that it is acknowledged, and then it is not.
+// publish notes that a group is synced, and shows it unless that was done before. The
+// error is that of noting that it is acknowledged, and then it is not.
 func (s *sequencer) publish(c *pendingCommit) error {
 	if c.batch != nil {
 		if err := s.marker.say(mark{c.last, c.limitings}); err != nil {
 			return err
 		}
-	}
-	if c.batch != nil {
 		_ = c.batch.Close() // only returns memory to its pool
 	}
+	switch {
+	case c.group.index != 0:
+		s.log.persisted.Store(c.group.index)
+	case c.group.persist:
+		s.log.persisted.Store(s.log.applied.Load())
+		close(c.group.done)
+	default:
+		s.show(c)
+	}
+	return nil
+}
+
+// show makes a group visible and answers it. Append returns after the head has moved, so
+// a caller reads its own events.
+func (s *sequencer) show(c *pendingCommit) {
 	if len(c.records) > 0 {
 		s.log.ring.add(c.last, c.records)
-		s.log.durable.Store(uint64(c.last))
+		s.log.head.Store(uint64(c.last))
 	}
 	if c.group.index != 0 {
 		s.log.applied.Store(c.group.index)
@@ -187,14 +239,11 @@ func (s *sequencer) publish(c *pendingCommit) error {
 	if len(c.records) > 0 {
 		s.log.wake()
 	}
-	return nil
 }
 
 // refuse answers every request of a group that has no answer yet.
 func refuse(g *group, err error) {
-	if g.index != 0 {
-		g.err = err
-	}
+	g.err = err
 	for _, r := range g.requests {
 		r.taken.CompareAndSwap(requestWaiting, requestTaken)
 		if r.err == nil {

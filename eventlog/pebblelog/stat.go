@@ -31,7 +31,7 @@ const statStride = 1 << 14
 // whole log; the result is kept beside it, so that later only what is new is
 // read.
 func (l *Log) Stat(ctx context.Context) (Stat, error) {
-	durable := domain.Position(l.durable.Load())
+	durable := domain.Position(l.head.Load())
 	st, err := l.use()
 	if err != nil {
 		return Stat{}, err
@@ -132,7 +132,7 @@ func (l *Log) Checkpoint(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	has := mark{domain.Position(l.durable.Load()), limits} // at least
+	has := mark{domain.Position(l.head.Load()), limits} // at least
 	if err := st.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 	if err := l.interrupted(ctx, "read of ", stream); err != nil {
 		return err
 	}
-	durable := domain.Position(l.durable.Load())
+	durable := domain.Position(l.head.Load())
 	// What is durable by now was made known before, so no here is no there.
 	if known := l.known.Load(); known != nil && !known.streams.mayHold(streamHash(stream)) {
 		return nil

@@ -21,7 +21,7 @@ func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter event
 			yield(eventlog.Item{}, err)
 			return
 		}
-		if err := eventlog.CheckAfter(after, domain.Position(l.durable.Load())); err != nil {
+		if err := eventlog.CheckAfter(after, domain.Position(l.head.Load())); err != nil {
 			yield(eventlog.Item{}, err)
 			return
 		}
@@ -45,7 +45,7 @@ func (s *subscription) follow(ctx context.Context) error {
 	for caughtUp := false; ; {
 		// The waker first: it is replaced after the head has moved.
 		waker := *s.log.waker.Load()
-		for head := domain.Position(s.log.durable.Load()); s.seen < head; head = domain.Position(s.log.durable.Load()) {
+		for head := domain.Position(s.log.head.Load()); s.seen < head; head = domain.Position(s.log.head.Load()) {
 			if err := s.advance(ctx, head); err != nil {
 				return err
 			}

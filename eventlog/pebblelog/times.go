@@ -115,7 +115,7 @@ func (l *Log) PositionAt(ctx context.Context, t time.Time) (at domain.Position, 
 	if err := l.interrupted(ctx, what, ""); err != nil {
 		return 0, err
 	}
-	durable := domain.Position(l.durable.Load())
+	durable := domain.Position(l.head.Load())
 	st, err := l.use()
 	if err != nil {
 		return 0, err

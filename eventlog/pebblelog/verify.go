@@ -58,7 +58,7 @@ func (l *Log) Verify(ctx context.Context, progress func(done, total domain.Posit
 		return Report{}, err
 	}
 	defer st.release()
-	v := &verifier{db: st.db, ctx: ctx, log: l, durable: domain.Position(l.durable.Load()), progress: progress}
+	v := &verifier{db: st.db, ctx: ctx, log: l, durable: domain.Position(l.head.Load()), progress: progress}
 	if v.progress == nil {
 		v.progress = func(domain.Position, domain.Position) {}
 	}

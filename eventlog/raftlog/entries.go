@@ -86,17 +86,17 @@ func (s *storage) remember(entries []*raftpb.Entry) {
 	}
 }
 
-// dropHalf drops the older half of the applied entries. The newer half is kept for
-// followers that are behind.
-func (s *storage) dropHalf(applied uint64) error {
-	half := s.dropped.index + (applied-min(applied, s.dropped.index)+1)/2
+// dropHalf drops the older half of the entries that the records have on disk. The newer
+// half is kept for followers that are behind.
+func (s *storage) dropHalf(persisted uint64) error {
+	half := s.dropped.index + (persisted-min(persisted, s.dropped.index)+1)/2
 	left := s.bytes / 2
-	err := s.drop(min(half, applied))
+	err := s.drop(min(half, persisted))
 	s.bytes = min(s.bytes, left)
 	return err
 }
 
-// drop drops the entries up to an index. The records must have applied them.
+// drop drops the entries up to an index. The records must have them on disk.
 func (s *storage) drop(upTo uint64) error {
 	if upTo <= s.dropped.index {
 		return nil

@@ -37,13 +37,16 @@ func (l *Log) applyAll() {
 		l.mu.Unlock()
 		for _, j := range jobs {
 			outcomes, err := l.do(ctx, j)
-			if err != nil {
+			if ctx.Err() != nil {
 				return
 			}
 			l.mu.Lock()
-			l.results = append(l.results, result{j, outcomes})
+			l.results = append(l.results, result{j, outcomes, err})
 			l.mu.Unlock()
 			signal(l.wake)
+			if err != nil {
+				return
+			}
 		}
 		if len(jobs) > 0 {
 			continue
@@ -62,16 +65,12 @@ const (
 	longestPause = 2 * time.Second
 )
 
-// do does a job. It tries again until it succeeds or ctx ends, because a committed entry
-// cannot be left out.
+// do does a job. It tries again until it succeeds, ctx ends or it is hopeless, because a
+// committed entry cannot be left out.
 func (l *Log) do(ctx context.Context, j job) (outcomes []outcome, err error) {
 	for pause, turn := firstPause, 0; ; pause, turn = min(2*pause, longestPause), turn+1 {
-		if j.install != nil {
-			err = l.copyFrom(ctx, j.install, turn)
-		} else {
-			outcomes, err = applyEntries(ctx, l.records, l.replica.proposer, j.apply.GetEntries())
-		}
-		if err == nil || ctx.Err() != nil {
+		outcomes, err = l.once(ctx, j, turn)
+		if err == nil || ctx.Err() != nil || j.hopeless(err) {
 			return outcomes, errors.Join(err, ctx.Err())
 		}
 		l.logger.Warn("the replicated log waits to be applied", "error", err, "again_in", pause)
@@ -83,6 +82,22 @@ func (l *Log) do(ctx context.Context, j job) (outcomes []outcome, err error) {
 			return nil, ctx.Err()
 		}
 	}
+}
+
+// once tries to do a job.
+func (l *Log) once(ctx context.Context, j job, turn int) ([]outcome, error) {
+	if j.install != nil {
+		l.copies++
+		return nil, l.copyFrom(ctx, j.install, turn)
+	}
+	return applyEntries(ctx, l.records, l.replica.proposer, j.apply.GetEntries())
+}
+
+// hopeless tells an error after which the node has to start again. Records that lost what
+// was applied and not synced, because their disk failed, get it from the entries then.
+// Records that cannot be copied from one member may be copied from another.
+func (j job) hopeless(err error) bool {
+	return j.install == nil && domain.CodeOf(err) == domain.Corrupt
 }
 
 // copyFrom copies the records of a snapshot: from its sender first, and after a failure

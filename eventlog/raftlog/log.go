@@ -103,6 +103,7 @@ type Log struct {
 type result struct {
 	job      job
 	outcomes []outcome
+	err      error // after which nothing more can be applied
 }
 
 var (
@@ -230,12 +231,15 @@ func (l *Log) step() error {
 	l.inbox, l.weight, l.calls, l.results = nil, 0, nil, nil
 	l.mu.Unlock()
 	for _, done := range results {
-		if done.job.install != nil {
+		switch {
+		case done.err != nil:
+			return done.err
+		case done.job.install != nil:
 			r.installed(done.job.install)
-			continue
-		}
-		if err := r.done(done.job.apply, done.outcomes); err != nil {
-			return err
+		default:
+			if err := r.done(done.job.apply, done.outcomes); err != nil {
+				return err
+			}
 		}
 	}
 	for _, m := range inbox {

@@ -388,7 +388,7 @@ func (r *replica) done(m *raftpb.Message, outcomes []outcome) error {
 	}
 	r.respond(m.GetResponses())
 	if r.storage.bytes > r.kept {
-		return r.storage.dropHalf(r.records.Applied())
+		return r.storage.dropHalf(r.records.Persisted())
 	}
 	return nil
 }

@@ -242,5 +242,8 @@ func copyRecords(ctx context.Context, records *pebblelog.Log, snapshot *raftpb.S
 	for _, w := range written {
 		err = errors.Join(err, w.Err)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return records.Persist(ctx) // the entries are dropped next
 }

@@ -11,7 +11,8 @@ import (
 )
 
 // Stepped is a Log without goroutines and without a clock, for scripts and simulations. It
-// does something only in Tick, Receive and Step, which one goroutine calls.
+// does something only in Tick, Receive and Step, which one goroutine calls. What it applied
+// is synced by the next tick.
 //
 // A method of Log that has to wait for other nodes calls wait, which must return once
 // ready returns true. The library draws election timeouts from crypto/rand.Reader.
@@ -19,6 +20,7 @@ type Stepped struct{ *Log }
 
 // OpenStepped opens a log like Open, without starting goroutines. Ticking.Tick is not used.
 func OpenStepped(dir string, options Options, wait func(ready func() bool)) (*Stepped, error) {
+	options.Records.Stepped = true
 	l, err := build(dir, options)
 	if err != nil {
 		return nil, err
@@ -38,6 +40,9 @@ func (l *Log) park(ready func() bool) {
 func (s *Stepped) Tick() error {
 	if s.stopped != nil {
 		return s.stopped
+	}
+	if s.records.Applied() > s.records.Persisted() {
+		_ = s.records.Persist(context.Background()) // the next tick tries again
 	}
 	if err := guard(func() error { s.replica.tick(); return nil }); err != nil {
 		s.stop(err)
@@ -63,12 +68,12 @@ func (s *Stepped) Step() error {
 		jobs := s.handed
 		s.handed = nil
 		for i, j := range jobs {
-			outcomes, err := s.once(j)
-			if err != nil { // the next step tries again
+			outcomes, err := s.once(context.Background(), j, s.copies)
+			if err != nil && !j.hopeless(err) { // the next step tries again
 				s.handed = append(jobs[i:len(jobs):len(jobs)], s.handed...)
 				return s.pass()
 			}
-			s.results = append(s.results, result{j, outcomes})
+			s.results = append(s.results, result{j, outcomes, err})
 		}
 	}
 }
@@ -80,14 +85,6 @@ func (s *Stepped) pass() error {
 		return err
 	}
 	return nil
-}
-
-func (s *Stepped) once(j job) ([]outcome, error) {
-	if j.install == nil {
-		return applyEntries(context.Background(), s.records, s.replica.proposer, j.apply.GetEntries())
-	}
-	s.copies++
-	return nil, s.copyFrom(context.Background(), j.install, s.copies-1)
 }
 
 // Kill ends the log as the end of its process would. Requests that wait get an error

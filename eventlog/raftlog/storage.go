@@ -310,6 +310,9 @@ func (s *storage) adopt(records *pebblelog.Log) error {
 		if _, err := records.Apply(context.Background(), index, nil); err != nil {
 			return err
 		}
+		if err := records.Persist(context.Background()); err != nil {
+			return err
+		}
 	}
 	batch := s.db.NewBatch()
 	s.setDropped(batch, dropped{index, 1})

@@ -286,7 +286,30 @@ func (n *Node) Bus() *commands.Bus { return n.bus }
 // Follow makes the read models follow the log until ctx ends. It is called once.
 func (n *Node) Follow(ctx context.Context) error {
 	defer n.unfollow()
+	if err := n.awaitApplied(ctx); err != nil || ctx.Err() != nil {
+		return err
+	}
 	return n.store.Run(ctx, n.log, store.Until{})
+}
+
+// awaitApplied waits until a replicated log has the events that the read models have
+// applied. After a crash it may lack those that were not synced, until they are applied
+// again from its entries.
+func (n *Node) awaitApplied(ctx context.Context) error {
+	at := n.store.Position()
+	if n.config.Members == nil || n.opened >= at {
+		return nil
+	}
+	n.logger.Info("the read models are ahead of the records of the replicated log, which are applied again", "position", at, "records", n.opened)
+	for item, err := range n.log.Subscribe(ctx, n.opened, eventlog.Filter{}) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil || item.Position >= at {
+			return err
+		}
+	}
+	return nil
 }
 
 // Sync brings the read models up to the head of the log. It is for a Manual node.

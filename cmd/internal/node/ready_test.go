@@ -2,9 +2,11 @@ package node
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -86,5 +88,59 @@ func TestQueriesAreRefusedUntilTheNodeHasCaughtUp(t *testing.T) {
 	}
 	if health, err := n.Backend().Health(t.Context()); err != nil || health.CatchUp != nil {
 		t.Errorf("want nothing left to catch up with, found %+v, %v", health.CatchUp, err)
+	}
+}
+
+// After a loss of power the records of a replicated log may lack events that the read
+// models have: the node waits for them and goes on. A log that is nobody else's is refused.
+func TestAReplicatedLogIsWaitedFor(t *testing.T) {
+	whole, kept := eventlog.NewMemory(), eventlog.NewMemory()
+	proposed := func(i int) eventlog.Proposed {
+		return eventlog.Proposed{ID: domain.DeriveID("task-1", i), Type: "NOTHING_KNOWN", Version: 1, Time: time.Unix(1, 0), Data: []byte(`{}`)}
+	}
+	put := func(log eventlog.Log, i int) {
+		t.Helper()
+		if _, err := log.Append(t.Context(), "task-1", domain.AnyRevision, proposed(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		put(whole, i)
+	}
+	put(kept, 0)
+	files := vfs.NewMem()
+	open := func(log eventlog.Log, members func() (*Membership, <-chan struct{})) *Node {
+		t.Helper()
+		n, err := Open(Config{Node: "n1", Log: log, Members: members, StoreDir: "models", Store: store.Options{FS: files, Small: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	first := open(whole, nil)
+	if err := errors.Join(first.Sync(t.Context()), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	alone := open(kept, nil)
+	if err := alone.Follow(t.Context()); domain.CodeOf(err) != domain.Conflict {
+		t.Errorf("want a log that nobody replicates refused, found %v", err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	list := &listed{changed: make(chan struct{})}
+	n := open(kept, list.members)
+	ctx, stop := context.WithCancel(t.Context())
+	followed := make(chan error, 1)
+	go func() { followed <- n.Follow(ctx) }()
+	for i := 1; i < 4; i++ {
+		put(kept, i)
+	}
+	if err := n.upTo(t.Context(), 4); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := errors.Join(<-followed, n.Close()); err != nil {
+		t.Error(err)
 	}
 }

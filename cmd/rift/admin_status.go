@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ func newStatus(a *app) *cobra.Command {
 		long: statusAbout + `
 
 With recorded files or a data folder it shows the page as of the end of the log,
-judged at the time of the last event.`, judges: true,
+judged at the time of the last event. Which members of a cluster are silent is known
+to its leader; rift cluster status asks every member.`, judges: true,
 		example: "  rift status\n  rift status --addr http://gpu-7:8770 -o json\n  rift status incident.jsonl.zst", show: showStatusPage,
 	}
 	c := alone(a, page)
@@ -69,11 +71,10 @@ judged at the time of the last event.`, judges: true,
 		if err != nil {
 			return err
 		}
-		at := fmt.Sprintf("the log at position %s", account.Position)
 		if account.Time != nil {
-			at += " of " + account.Time.Format(time.RFC3339)
+			p.Now = *account.Time
 		}
-		return printStatusPage(p, account.Queries[query], at)
+		return showStatusPage(p, account.Queries[query], endpoint{of: paths})
 	}
 	return c
 }
@@ -102,19 +103,19 @@ func (a *app) watchStatus(c *cobra.Command, every time.Duration, ask func(*cobra
 	}
 }
 
-func showStatusPage(p *output.Printer, answer json.RawMessage, _ endpoint) error {
+// showStatusPage prints the status of a node, or that of a recording as of the time of
+// its last event.
+func showStatusPage(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	page, err := decode[admin.Status](answer)
 	if err != nil {
 		return err
 	}
-	return printStatusPage(p, answer, fmt.Sprintf("node %s of cluster %s at position %s, up %s", page.Node, page.Cluster, page.Position, page.Uptime.Duration().Round(time.Second)))
-}
-
-// printStatusPage prints the status of a node or of a log.
-func printStatusPage(p *output.Printer, answer json.RawMessage, about string) error {
-	page, err := decode[admin.Status](answer)
-	if err != nil {
-		return err
+	about := fmt.Sprintf("node %s of cluster %s at position %s, up %s", page.Node, page.Cluster, page.Position, page.Uptime.Duration().Round(time.Second))
+	if len(e.of) > 0 {
+		about = fmt.Sprintf("the log at position %s", page.Position)
+		if page.Position > 0 {
+			about += " of " + p.Now.Format(time.RFC3339)
+		}
 	}
 	var queue, all, paused []string
 	for _, state := range work.TaskStates {
@@ -143,14 +144,16 @@ func printStatusPage(p *output.Printer, answer json.RawMessage, about string) er
 		if err := p.Line(""); err != nil {
 			return err
 		}
-		if err := p.Fields(nil,
-			output.Field{Name: "work", Value: joined(queue, ", ")},
-			output.Field{Name: "back-pressure", Value: fmt.Sprintf("%s, %d pending of %d", page.Backpressure.Level, page.Backpressure.Pending, page.Backpressure.HardLimit)},
-			output.Field{Name: "nodes", Value: joined(all, ", ")},
-			output.Field{Name: "cluster", Value: clusterText(page.Health)},
-			output.Field{Name: "leader", Value: page.Leader},
-			output.Field{Name: "paused", Value: joined(paused, "\n")},
-		); err != nil {
+		fields := []output.Field{
+			{Name: "work", Value: joined(queue, ", ")},
+			{Name: "back-pressure", Value: fmt.Sprintf("%s, %s pending of %s", page.Backpressure.Level, output.Count(int64(page.Backpressure.Pending)), output.Count(int64(page.Backpressure.HardLimit)))},
+			{Name: "nodes", Value: joined(all, ", ")},
+			{Name: "cluster", Value: clusterText(page.Health)},
+		}
+		if len(e.of) == 0 {
+			fields = append(fields, output.Field{Name: "leader", Value: cmp.Or(page.Leader, "none")})
+		}
+		if err := p.Fields(nil, append(fields, output.Field{Name: "paused", Value: joined(paused, "\n")})...); err != nil {
 			return err
 		}
 	}
@@ -169,7 +172,7 @@ func reason(p *output.Printer, check transport.Check) string {
 }
 
 func clusterText(row nodesview.ClusterRow) string {
-	text := fmt.Sprintf("%d of %d known nodes healthy", row.Healthy, row.Known)
+	text := fmt.Sprintf("%s of %s known nodes healthy", output.Count(int64(row.Healthy)), output.Count(int64(row.Known)))
 	if row.State == "" || row.Since == nil {
 		return text
 	}

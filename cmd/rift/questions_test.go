@@ -50,6 +50,28 @@ func TestOneOpenerOfInputs(t *testing.T) {
 	}
 }
 
+// The page of a recording is that of its log: the process that reads it is no node of the
+// cluster that wrote it.
+func TestStatusOfARecordingNamesNoNodeOfOurs(t *testing.T) {
+	file := writeFile(t, "twice.jsonl", twice)
+	for _, words := range [][]string{{file}, {"--data", file}} {
+		page := rift(t, append([]string{"status", "-o", "table"}, words...)...)
+		page.want(t, exitFindings, "failed: the log at position 7 of 2026-01-01T00:00:30Z", "")
+		for _, wrong := range []string{"leader  ", "node n1", " up ", "outbox"} {
+			if strings.Contains(page.stdout, wrong) {
+				t.Errorf("want nothing of the process that reads the log, found %q:\n%s", wrong, page.stdout)
+			}
+		}
+		document := rift(t, append([]string{"status", "-o", "json"}, words...)...)
+		for _, wrong := range []string{`"leader"`, `"node_id"`} {
+			if strings.Contains(document.stdout, wrong) {
+				t.Errorf("want no %s, found %s", wrong, document.stdout)
+			}
+		}
+	}
+	rift(t, "status", realNode(t, filepath.Join(t.TempDir(), "data")).URL, "-o", "table").want(t, exitDone, "leader ", "")
+}
+
 // Findings read well at 80 columns: the worst first, whole, in the field's words.
 func TestFindingsAreReadable(t *testing.T) {
 	file := writeFile(t, "twice.jsonl", twice)

@@ -84,8 +84,11 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 
 func (b backend) Health(ctx context.Context) (transport.Health, error) {
 	n := b.node
-	health := transport.Health{Position: n.store.Position(), Node: n.config.Node, Cluster: n.config.Cluster, Version: n.config.Version, Started: n.started, Leader: n.config.Node}
-	health.Uptime = domain.Seconds(n.clock().Sub(n.started).Truncate(time.Second).Seconds())
+	health := transport.Health{Position: n.store.Position()}
+	if !n.config.Recording {
+		health.Node, health.Cluster, health.Version, health.Started = n.config.Node, n.config.Cluster, n.config.Version, n.started
+		health.Uptime = domain.Seconds(n.clock().Sub(n.started).Truncate(time.Second).Seconds())
+	}
 	check := func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string) {
 		health.Checks = append(health.Checks, transport.Check{Name: name, State: state, Reason: reason, Causes: causes, Numbers: numbers})
 	}
@@ -99,12 +102,9 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 		check("log", transport.StateOK, "", map[string]int64{"head": int64(head)})
 	}
 	b.projectionsHealth(head, check)
-	outbox := n.store.OutboxLen()
-	state, reason := transport.StateOK, ""
-	if outbox > busyOutbox {
-		state, reason = transport.StateDegraded, "commands of reactors wait to be run"
+	if !n.config.Recording {
+		n.outboxHealth(check)
 	}
-	check("outbox", state, reason, map[string]int64{"depth": int64(outbox), "drained": int64(n.drained.Load()), "waits": int64(n.store.OutboxWaits())})
 	if err := b.leasesHealth(ctx, check); err != nil {
 		check("leases", transport.StateFailed, err.Error(), nil)
 	}
@@ -112,6 +112,7 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 		check("cluster", transport.StateFailed, err.Error(), nil)
 	}
 	n.leaderHealth(&health, check)
+	n.membersHealth(ctx, check)
 	if n.config.ReadOnly {
 		check("mode", transport.StateOK, "read-only: the node shows the log as it is, takes no commands and decides nothing", nil)
 	}
@@ -133,6 +134,16 @@ const (
 	busyLag    = 10_000  // positions a read model is behind
 	sparseLag  = 8 << 20 // the same where positions have gaps
 )
+
+// outboxHealth reports whether commands of reactors are run as fast as they come.
+func (n *Node) outboxHealth(check teller) {
+	depth := n.store.OutboxLen()
+	state, reason := transport.StateOK, ""
+	if depth > busyOutbox {
+		state, reason = transport.StateDegraded, "commands of reactors wait to be run"
+	}
+	check("outbox", state, reason, map[string]int64{"depth": int64(depth), "drained": int64(n.drained.Load()), "waits": int64(n.store.OutboxWaits())})
+}
 
 type teller func(name string, state transport.State, reason string, numbers map[string]int64, causes ...string)
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/election"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/raftlog"
 	"github.com/ringrift/rift/projections"
 	electionview "github.com/ringrift/rift/projections/election"
 	"github.com/ringrift/rift/transport"
@@ -193,9 +195,13 @@ func (d *dispatcher) reset(term uint64) {
 	clear(d.unfinished)
 }
 
-// leaderHealth reports which node leads.
+// leaderHealth reports which node leads. Where no command is taken, none does.
 func (n *Node) leaderHealth(health *transport.Health, check teller) {
+	if n.config.ReadOnly || n.config.Recording {
+		return
+	}
 	if n.config.Leadership == nil {
+		health.Leader = n.config.Node
 		check("leader", transport.StateOK, "this node leads itself", nil)
 		return
 	}
@@ -210,6 +216,58 @@ func (n *Node) leaderHealth(health *transport.Health, check teller) {
 	default:
 		check("leader", transport.StateOK, "node "+string(leader.NodeID)+" leads", term)
 	}
+}
+
+// replicated is a log that members of a cluster replicate.
+type replicated interface {
+	State(ctx context.Context) (raftlog.State, error)
+}
+
+// leadsSince is the number of ticks after which a leader has heard from all members that
+// answer.
+var leadsSince = uint64(2 * raftlog.DefaultTicking.Election)
+
+// membersHealth reports which members of the cluster the leader does not hear from. The
+// other members do not hear from each other and cannot tell.
+func (n *Node) membersHealth(ctx context.Context, check teller) {
+	log, ok := n.log.(replicated)
+	if !ok {
+		return
+	}
+	state, err := log.State(ctx)
+	if err != nil || state.Role != "leader" || state.ForTicks < leadsSince {
+		return // an error is one of the log, which has a check of its own
+	}
+	var silent, refused []string
+	voters, answer := 0, 0
+	for _, m := range state.Members {
+		heard := m.Self || m.Answers != nil && *m.Answers
+		switch {
+		case m.Refused:
+			refused = append(refused, string(m.Node))
+		case !heard:
+			silent = append(silent, string(m.Node))
+		}
+		if !m.Learner {
+			voters++
+			if heard && !m.Refused {
+				answer++
+			}
+		}
+	}
+	var reasons []string
+	if len(silent) > 0 {
+		reasons = append(reasons, "no answer from "+strings.Join(silent, ", "))
+	}
+	if len(refused) > 0 {
+		reasons = append(reasons, strings.Join(refused, ", ")+" came with another folder than before and is refused")
+	}
+	health, reason := transport.StateOK, ""
+	if len(reasons) > 0 {
+		health = transport.StateDegraded
+		reason = fmt.Sprintf("%s: %d of %d voters answer, and appends need %d", strings.Join(reasons, "; "), answer, voters, voters/2+1)
+	}
+	check("members", health, reason, map[string]int64{"voters": int64(voters), "answer": int64(answer)})
 }
 
 // Elected returns the position and the term of the newest change of leader that the read

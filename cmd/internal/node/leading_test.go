@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/election"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
 // appointed is a leadership that a test moves.
@@ -42,6 +44,67 @@ func (a *appointed) Changes() <-chan struct{} {
 }
 
 func (a *appointed) ConfirmLeader(context.Context) error { return nil }
+
+// described is a log that members replicate, as a test describes it.
+type described struct {
+	eventlog.Log
+	state raftlog.State
+}
+
+func (d described) State(context.Context) (raftlog.State, error) { return d.state, nil }
+
+// The leader's health names the members it does not hear from and those that it refuses.
+// A follower does not know, and a new leader waits until the others could answer.
+func TestHealthNamesSilentMembers(t *testing.T) {
+	yes, no := true, false
+	member := func(name string, answers *bool) raftlog.MemberState {
+		return raftlog.MemberState{Member: raftlog.Member{Node: domain.NodeID(name)}, Self: name == "n1", Answers: answers}
+	}
+	learner, refused := member("n4", nil), member("n3", &yes)
+	learner.Learner, refused.Refused = true, true
+	for _, c := range []struct {
+		role    string
+		ticks   uint64
+		members []raftlog.MemberState
+		want    string
+	}{
+		{"leader", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", &yes), member("n3", &yes)}, "ok"},
+		{"leader", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", &no), member("n3", &yes)}, "degraded no answer from n2: 2 of 3 voters answer, and appends need 2"},
+		{"leader", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", nil), refused, learner}, "degraded no answer from n2, n4; n3 came with another folder than before and is refused: 1 of 3 voters answer, and appends need 2"},
+		{"leader", leadsSince - 1, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
+		{"follower", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
+	} {
+		n := running(t, described{eventlog.NewMemory(), raftlog.State{Role: c.role, ForTicks: c.ticks, Members: c.members}})
+		health, err := n.Backend().Health(t.Context())
+		found := ""
+		for _, check := range health.Checks {
+			if check.Name == "members" {
+				found = strings.TrimSpace(string(check.State) + " " + check.Reason)
+			}
+		}
+		if err != nil || found != c.want {
+			t.Errorf("want of a %s for %d ticks %q, found %q, %v", c.role, c.ticks, c.want, found, err)
+		}
+	}
+}
+
+// A node that takes no commands leads nobody, and a recording has no node at all.
+func TestWhoOnlyShowsALogDoesNotLead(t *testing.T) {
+	for name, c := range map[string]struct {
+		change       func(*Config)
+		leader, node string
+	}{
+		"node":      {func(*Config) {}, "n1", "n1"},
+		"read-only": {func(c *Config) { c.ReadOnly = true }, "", "n1"},
+		"recording": {func(c *Config) { c.Recording = true }, "", ""},
+	} {
+		n := running(t, eventlog.NewMemory(), func(config *Config) { config.Node = "n1" }, c.change)
+		health, err := n.Backend().Health(t.Context())
+		if err != nil || health.Leader != c.leader || health.Node != c.node {
+			t.Errorf("%s: want leader %q and node %q, found %q and %q, %v", name, c.leader, c.node, health.Leader, health.Node, err)
+		}
+	}
+}
 
 // TestTenure moves the leadership of one log between two nodes: the one that follows
 // refuses, and the one that takes over decides on what the other left.

@@ -78,6 +78,9 @@ type Config struct {
 	// and decides no deadlines. Its read models must be in a folder of their own, because
 	// reactors do not get the events that were folded without them.
 	ReadOnly bool
+	// Recording says that the node is only a means to fold a log that others wrote: it is
+	// none of their nodes, so its health is that of the log alone.
+	Recording bool
 	// Rebuilt says that the read models were discarded and are built again: reactors begin
 	// after the last event that the log says is settled.
 	Rebuilt bool

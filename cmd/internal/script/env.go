@@ -44,6 +44,8 @@ type Options struct {
 	done func(domain.Command, commands.Result)
 	read func(reactor, table string)
 	wrap func(eventlog.Log) eventlog.Log
+
+	recording bool // the log was written by others
 }
 
 // Env is what a script acts on.
@@ -99,7 +101,7 @@ func (env *Env) openNode(options store.Options) (err error) {
 	options.Snapshots = store.SnapshotPolicy{Every: -1}
 	options.OutboxMax = -1
 	env.node, err = node.Open(node.Config{
-		Node: "n1", Log: env.log, StoreDir: env.dir, Manual: true, Store: options,
+		Node: "n1", Log: env.log, StoreDir: env.dir, Manual: true, Store: options, Recording: env.options.recording,
 		Clock: func() time.Time { return env.now }, Done: env.options.done,
 		Known: []any{sshtournament.Runner{On: true}},
 	})

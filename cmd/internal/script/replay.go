@@ -59,7 +59,7 @@ const maxExamples = 3
 
 // Replay rebuilds the read models of a log in a folder and accounts for them.
 func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOptions) (Account, error) {
-	env, err := over(log, dir, Options{}, store.Options{Strict: options.Strict})
+	env, err := over(log, dir, Options{recording: true}, store.Options{Strict: options.Strict})
 	if err != nil {
 		return Account{}, err
 	}

@@ -59,6 +59,9 @@ func stopSignals() []os.Signal {
 // run is the whole process except for its exit.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, getenv func(string) string) int {
 	a := &app{stdin: stdin, stdout: &watched{Writer: stdout}, stderr: stderr, getenv: getenv, now: time.Now}
+	if c, err := misnamed(a, args); err != nil {
+		return a.finish(c, err)
+	}
 	root := newRoot(a)
 	root.SetArgs(args)
 	ran, err := root.ExecuteContextC(ctx)

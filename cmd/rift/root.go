@@ -108,8 +108,8 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	return root
 }
 
-// groupsAnswerHelp makes a command without an action print its help, and suggest the
-// nearest subcommand for an unknown one.
+// groupsAnswerHelp makes a command without an action print its help, and refuse an
+// unknown subcommand.
 func groupsAnswerHelp(c *cobra.Command) {
 	for _, child := range c.Commands() {
 		groupsAnswerHelp(child)
@@ -117,24 +117,48 @@ func groupsAnswerHelp(c *cobra.Command) {
 	if c.Runnable() || !c.HasSubCommands() {
 		return
 	}
-	c.Args = cobra.ArbitraryArgs
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return c.Help()
-		}
-		var names []string
-		for _, child := range c.Commands() {
-			if !child.Hidden {
-				names = append(names, child.Name())
-			}
-		}
-		slices.Sort(names)
-		err := usagef("%s: no command %q", c.CommandPath(), args[0])
-		if near := config.Nearest(args[0], names); near != "" {
-			return hinted(err, "did you mean `%s %s`?", c.CommandPath(), near)
-		}
-		return hinted(err, "there are: %s", strings.Join(names, ", "))
+	c.Args = namesCommand
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+}
+
+// namesCommand refuses a word that names no subcommand of c, and suggests the nearest.
+func namesCommand(c *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
 	}
+	var names []string
+	for _, child := range c.Commands() {
+		if !child.Hidden {
+			names = append(names, child.Name())
+		}
+	}
+	slices.Sort(names)
+	err := usagef("no command `%s %s`", c.CommandPath(), words[0])
+	if near := config.Nearest(words[0], names); near != "" {
+		return hinted(err, "did you mean `%s %s`?", c.CommandPath(), near)
+	}
+	return hinted(err, "there are: %s", strings.Join(names, ", "))
+}
+
+// misnamed returns an error when help is asked for a command that does not exist, where
+// cobra prints the help of the group as if that had been asked for. It parses the flags
+// of commands of its own, because flags that stand several times keep every value.
+func misnamed(a *app, args []string) (*cobra.Command, error) {
+	if !slices.Contains(args, "--help") && !slices.Contains(args, "-h") {
+		return nil, nil
+	}
+	c, words, err := newRoot(a).Find(args)
+	if err != nil || !c.HasSubCommands() {
+		return nil, nil // the run reports the error
+	}
+	c.InitDefaultHelpFlag()
+	if c.ParseFlags(words) != nil {
+		return nil, nil
+	}
+	if help, err := c.Flags().GetBool("help"); err != nil || !help || c.Flags().NArg() == 0 {
+		return nil, nil
+	}
+	return c, c.ValidateArgs(c.Flags().Args())
 }
 
 // register sets the values that a flag is completed with.

@@ -124,6 +124,8 @@ func TestHelpAndCompletion(t *testing.T) {
 	rift(t).want(t, exitDone, "Exit codes:", "")
 	rift(t, "work", "--help").want(t, exitDone, "rift work explain --task t-1", "")
 	rift(t, "work").want(t, exitDone, "Add, claim and finish", "")
+	rift(t, "-o", "json", "work", "--help").want(t, exitDone, "Add, claim and finish", "")
+	rift(t, "worker", "--help", "--", "train", "--help").want(t, exitDone, "rift worker", "")
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		rift(t, "completion", shell).want(t, exitDone, "rift", "")
 	}
@@ -138,7 +140,12 @@ func TestWordsThatMeanNothing(t *testing.T) {
 		want string
 	}{
 		{[]string{"wrk"}, "did you mean `rift work`?"},
+		{[]string{"whatever"}, "rift: no command `rift whatever`\n  there are: "},
 		{[]string{"work", "clam"}, "did you mean `rift work claim`?"},
+		{[]string{"wrk", "--help"}, "did you mean `rift work`?"},
+		{[]string{"-o", "json", "whatever", "-h"}, "no command `rift whatever`"},
+		{[]string{"work", "clam", "--help"}, "did you mean `rift work claim`?"},
+		{[]string{"bench", "whatever", "--help"}, "want no arguments"},
 		{[]string{"nodes", "zzzzzz"}, "there are: close-breaker, drain, heartbeat, list, members, register, retire, show, undrain"},
 		{[]string{"work", "add", "selfplay", "--priorty", "3"}, "see `rift work add --help`"},
 		{[]string{"work", "claim"}, "want NODE-ID"},

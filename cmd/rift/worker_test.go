@@ -55,7 +55,7 @@ func TestWorker(t *testing.T) {
 	ask("work", "add", "training", "--task-id", "t-2").want(t, exitDone, "", "")
 	ask("work", "add", "other", "--task-id", "t-3").want(t, exitDone, "", "")
 	worker("--once", "--exec", "training="+program+` work "no such"`).want(t, exitFindings, `"failed": 1`, "rift: 1 failed item")
-	ask("work", "show", "t-2", "-o", "table").want(t, exitDone, `no command "no such"`, "")
+	ask("work", "show", "t-2", "-o", "table").want(t, exitDone, "no command `rift work no such`", "")
 	ask("work", "show", "t-3").want(t, exitDone, `"state": "queued"`, "")
 	worker("--once", "--dry-run", "-o", "table", "--types", "nothing", "--", program).want(t, exitDone, "a claim would take nothing now", "")
 }
@@ -69,6 +69,7 @@ func TestWorkerMistakes(t *testing.T) {
 	worker("--slots", "0", "--fail-stalled", "--", "true").want(t, exitError, "", "slots: want 1 to 1024, found 0")
 	worker("--exec", "true").want(t, exitError, "", `--exec: want TYPE=COMMAND, found "true"`)
 	worker("--exec", "a='b").want(t, exitError, "", "want the quote ' closed")
+	worker("--exec", "a=b", "--", "no-such-program", "--help").want(t, exitError, "", "rift: command no-such-program")
 	worker("--exec", "a=b", "--exec", "a=c").want(t, exitError, "", "want one command for a, found two")
 	worker("--types", "b", "--exec", "a=true").want(t, exitError, "", "types: no command is given for b")
 	worker("--env", "RIFT_TOKEN_FILE", "--", "true").want(t, exitError, "", "--env: want NAME or NAME=VALUE, and none that begins with RIFT_")

@@ -147,7 +147,7 @@ func printImported(p *output.Printer, report recorded.Report, data string, took 
 	if err := report.WriteText(p.Out); err != nil {
 		return domain.Errorf(domain.Unavailable, "print: %w", err)
 	}
-	return p.Line("imported into " + data + " in " + output.Span(took) + "; next: rift log stat --data " + data + ", rift replay " + data)
+	return p.Line("imported into " + data + " in " + output.Span(took) + "; next:\n  rift log stat --data " + data + "\n  rift replay " + data)
 }
 
 // readableFiles refuses a missing path before the data folder is created.

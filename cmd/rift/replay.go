@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ringrift/rift/cmd/internal/mapping"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/recorded"
@@ -199,7 +200,7 @@ func notRecorded(err error) error {
 	if domain.CodeOf(err) != domain.Invalid {
 		return err
 	}
-	return hinted(err, "the kinds of recordings are %s; --format names one, and `rift log import --help` tells of each", strings.Join(formatNames(), ", "))
+	return hinted(err, "the kinds of recordings are %s; --format names one, and `rift log import --help` tells of each; logs of other programs are imported by a mapping: rift log import --data FOLDER --map %s FILE", strings.Join(formatNames(), ", "), strings.Join(mapping.Shipped(), "|"))
 }
 
 // printAccount prints the result of a replay: for programs the document, for people the

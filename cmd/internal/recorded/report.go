@@ -2,11 +2,9 @@ package recorded
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -185,86 +183,6 @@ func (r *Report) finish() {
 		return list
 	}
 	r.Folded, r.Skipped, r.Faulty = sorted(r.folded), sorted(r.skipped), sorted(r.faulty)
-}
-
-// WriteText prints the report for people.
-func (r Report) WriteText(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	if len(r.Rows) > 0 {
-		names := make([]string, len(r.Files))
-		lines := make([]string, len(r.Files))
-		for i, file := range r.Files {
-			names[i], lines[i] = file.Name, fmt.Sprint(file.Lines)
-		}
-		fmt.Fprintf(table, "line\t%s\tlines\tevents\tfolded\tskipped\t\n", strings.Join(names, "\t"))
-		fmt.Fprintf(table, "lines\t%s\t%d\t\t\t\t\n", strings.Join(lines, "\t"), r.Lines)
-		for _, row := range r.Rows {
-			counts := make([]string, len(row.PerFile))
-			for i, count := range row.PerFile {
-				counts[i] = fmt.Sprint(count)
-			}
-			name := row.Row
-			if row.Context {
-				name = "(" + name + ")"
-			}
-			fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%d\t\n", name, strings.Join(counts, "\t"), row.Lines, row.Events, row.Folded, row.Skipped)
-		}
-		fmt.Fprintln(table)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	plain := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, file := range r.Files {
-		fmt.Fprintf(plain, "%s\t%d lines", file.Name, file.Lines)
-		if file.Node != "" {
-			fmt.Fprintf(plain, ", written by %s", file.Node)
-		}
-		if file.Unstamped > 0 {
-			fmt.Fprintf(plain, ", %d without a time of their own", file.Unstamped)
-		}
-		if file.InvalidUTF8 > 0 {
-			fmt.Fprintf(plain, ", %d with stray bytes", file.InvalidUTF8)
-		}
-		if file.TooLong > 0 {
-			fmt.Fprintf(plain, ", %d cut at %d bytes", file.TooLong, maxLine)
-		}
-		if file.ClockBackwards > 0 {
-			fmt.Fprintf(plain, ", clock went back %d times, at most %gs", file.ClockBackwards, float64(file.LargestStep))
-		}
-		fmt.Fprintln(plain)
-	}
-	for _, count := range r.Events {
-		fmt.Fprintf(plain, "event\t%s\t%d\n", visible(count.Type), count.Count)
-	}
-	for _, reason := range r.Folded {
-		fmt.Fprintf(plain, "folded\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
-	}
-	for _, reason := range r.Skipped {
-		fmt.Fprintf(plain, "skipped\t%s\t%d\t%s\n", reason.Row, reason.Count, reason.Why)
-		for _, example := range reason.Examples {
-			fmt.Fprintf(plain, "\t\t\t%s\n", example)
-		}
-	}
-	for _, reason := range r.Faulty {
-		fmt.Fprintf(plain, "faulty\t%s\t%d\t%s\n", visible(reason.Row), reason.Count, visible(reason.Why))
-		for _, example := range reason.Examples {
-			fmt.Fprintf(plain, "\t\t\t%s\n", example)
-		}
-	}
-	for _, line := range r.NotKnown {
-		fmt.Fprintf(plain, "unknown\t\t\t%s\n", line)
-	}
-	for _, file := range r.LeftOut {
-		fmt.Fprintf(plain, "left out\t\t\t%s\n", file.Reason)
-	}
-	for _, note := range r.Notes {
-		fmt.Fprintf(plain, "note\t%s\n", note)
-	}
-	a := r.Account
-	fmt.Fprintf(plain, "lines\t%d: %d became events, %d folded, %d context, %d skipped, %d blank, %d not understood\n", r.Lines, a.Events, a.Folded, a.Context, a.Skipped, a.Blank, a.NotUnderstood)
-	fmt.Fprintf(plain, "total\t%d lines, %d events: %d appended, %d already there; the log ends at %d\n", r.Lines, r.Mapped, r.Appended, r.Duplicates, r.Head)
-	return plain.Flush()
 }
 
 func clip(text string, length int) string {

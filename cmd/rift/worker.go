@@ -210,6 +210,7 @@ func (a *app) worker(c *cobra.Command, f workerFlags, argv []string) error {
 	defer close(ended)
 	go killOnSecond(signals, quit, kill, ended)
 	summary, err := worker.Run(c.Context(), kill, settings)
+	flushLog() // before what is printed of it
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,11 @@ func TestWorker(t *testing.T) {
 	ask("work", "add", "training", "--task-id", "t-2").want(t, exitDone, "", "")
 	ask("work", "add", "other", "--task-id", "t-3").want(t, exitDone, "", "")
 	worker("--once", "--exec", "training="+program+` work "no such"`).want(t, exitFindings, `"failed": 1`, "rift: 1 failed item")
+	var both growing
+	run(t.Context(), []string{"worker", "--scratch", scratch, "--once", "--types", "nothing", "--", program}, strings.NewReader(""), &both, &both, func(name string) string { return env[name] })
+	if logged, told := strings.Index(both.String(), "registered"), strings.Index(both.String(), `"claimed"`); logged < 0 || told < logged {
+		t.Errorf("want what the worker logs before what came of it, found:\n%s", both.String())
+	}
 	ask("work", "show", "t-2", "-o", "table").want(t, exitDone, "no command `rift work no such`", "")
 	ask("work", "show", "t-3").want(t, exitDone, `"state": "queued"`, "")
 	worker("--once", "--dry-run", "-o", "table", "--types", "nothing", "--", program).want(t, exitDone, "a claim would take nothing now", "")

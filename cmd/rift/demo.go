@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,7 +126,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) (err error) {
 	if cluster.promoted = round.first; cluster.promoted == 0 {
 		return hinted(domain.Errorf(domain.Timeout, "want a model promoted within %d s, found none: %s", f.seconds, round), "let it run longer with --seconds")
 	}
-	if err := a.demoShow(running, asked, cluster); err != nil {
+	if err := a.demoShow(running, cluster); err != nil {
 		return err
 	}
 	shown = true
@@ -178,22 +177,8 @@ func (r *demoRound) take(ctx context.Context, e domain.Envelope) error {
 }
 
 // demoShow prints the results, each under the command line that prints it.
-func (a *app) demoShow(ctx context.Context, asked *client, cluster *demoCluster) error {
-	if err := cluster.show(ctx, a, []string{"handlers", "--ran"}, []string{"report", "queue"}); err != nil {
-		return err
-	}
-	status, err := asked.ask(ctx, "training.status", nil)
-	if err != nil {
-		return err
-	}
-	var lines bytes.Buffer
-	if err := json.Indent(&lines, bytes.TrimSpace(status), "", "  "); err != nil {
-		return unreadable(err)
-	}
-	if _, err := fmt.Fprintf(a.stdout, "\n$ curl -s %s/training/status\n%s\n", cluster.address, lines.Bytes()); err != nil {
-		return err
-	}
-	return cluster.show(ctx, a, []string{"why", cluster.promoted.String()})
+func (a *app) demoShow(ctx context.Context, cluster *demoCluster) error {
+	return cluster.show(ctx, a, []string{"handlers", "--ran"}, []string{"report", "queue"}, []string{"training", "status"}, []string{"why", cluster.promoted.String()})
 }
 
 // demoLeft tells how to look at the data folder afterwards.

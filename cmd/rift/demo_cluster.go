@@ -105,7 +105,7 @@ func (d *demoCluster) show(ctx context.Context, a *app, lines ...[]string) error
 		if _, err := fmt.Fprintf(a.stdout, "\n$ rift %s\n", strings.Join(words, " ")); err != nil {
 			return err
 		}
-		if err := a.within(a.stdout).runs(ctx, words...); err != nil {
+		if err := a.within(a.stdout.Writer).runs(ctx, words...); err != nil {
 			return err
 		}
 	}

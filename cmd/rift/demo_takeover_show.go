@@ -67,7 +67,7 @@ func (d *takeover) show(ctx context.Context) error {
 			if _, err := fmt.Fprintf(d.app.stdout, "\n$ rift %s\n\n", strings.Join(words, " ")); err != nil {
 				return err
 			}
-			if err := d.app.within(d.app.stdout).runs(ctx, words...); err != nil {
+			if err := d.app.within(d.app.stdout.Writer).runs(ctx, words...); err != nil {
 				return err
 			}
 		}

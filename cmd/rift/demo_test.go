@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 	said := stdout.String()
 	for _, want := range []string{
 		"$ rift handlers --ran --addr http://", "evaluation_completed", "$ rift report queue --addr http://", "By class",
-		"/training/status\n{\n  \"position\":", `"last_promotion": {`, "because of DATA_SYNC_COMPLETED at ", "rift replay " + folder,
+		"$ rift training status --addr http://", "PROMOTED AT", "because of DATA_SYNC_COMPLETED at ", "rift replay " + folder,
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("want %q in\n%s", want, said)

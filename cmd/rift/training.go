@@ -42,9 +42,9 @@ func trainingTable(found trainingview.Status) output.Listing {
 	return output.List(found.Configs, []output.ColumnOf[trainingview.ConfigTraining]{
 		{Name: "config_key"},
 		{Name: "rate"},
-		{Name: "budget"},
-		{Name: "exploration"},
-		{Name: "priority"},
+		{Name: "budget", Wide: true},
+		{Name: "exploration", Wide: true},
+		{Name: "priority", Wide: true},
 		{Name: "causes", Value: func(row trainingview.ConfigTraining) any {
 			return joinOf(row.Factors, func(f training.Factor) string { return string(f.Cause) })
 		}},
@@ -54,9 +54,9 @@ func trainingTable(found trainingview.Status) output.Listing {
 		{Name: "training", Value: func(row trainingview.ConfigTraining) any {
 			switch {
 			case row.Training != nil:
-				return string(row.Training.TaskID) + " on " + string(row.Training.NodeID)
+				return "on " + string(row.Training.NodeID)
 			case row.Requested != nil:
-				return string(row.Requested.TaskID) + " asked for"
+				return "asked for"
 			}
 			return nil
 		}},
@@ -67,6 +67,15 @@ func trainingTable(found trainingview.Status) output.Listing {
 				return nil
 			}
 			return row.Promotion.At
+		}},
+		{Name: "training_task", Wide: true, Value: func(row trainingview.ConfigTraining) any {
+			switch {
+			case row.Training != nil:
+				return string(row.Training.TaskID)
+			case row.Requested != nil:
+				return string(row.Requested.TaskID)
+			}
+			return nil
 		}},
 		{Name: "trainings", Wide: true},
 		{Name: "failures", Wide: true},

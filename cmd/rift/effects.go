@@ -45,7 +45,7 @@ data folder, or recorded files.`,
 			}
 			return a.withSource(c, &from, words[1:], func(p *output.Printer, src *source) error {
 				progress := a.progress("looking for effects", "events", 0)
-				found, err := a.effectsOf(c, &tracer{src, progress}, words[0], limit)
+				found, err := effectsOf(c, &tracer{src, progress}, words[0], limit)
 				progress.Done()
 				if err != nil {
 					return err
@@ -59,19 +59,15 @@ data folder, or recorded files.`,
 	return c
 }
 
-func (a *app) effectsOf(c *cobra.Command, t *tracer, name string, limit int) (effects, error) {
-	if t.src.follow == nil {
+func effectsOf(c *cobra.Command, t *tracer, name string, limit int) (effects, error) {
+	if t.src.node == nil {
 		return t.effects(c.Context(), name, limit)
-	}
-	client, err := a.client(c)
-	if err != nil {
-		return effects{}, err
 	}
 	found := effects{Effects: []transport.EventRecord{}}
 	asked := url.Values{"id": {name}}
 	for {
 		asked.Set("limit", strconv.Itoa(min(limit-len(found.Effects), maxLinks)))
-		raw, err := client.ask(c.Context(), "events.effects", asked)
+		raw, err := t.src.node.ask(c.Context(), "events.effects", asked)
 		if err != nil {
 			return found, noEvent(err)
 		}

@@ -50,6 +50,20 @@ func TestOneOpenerOfInputs(t *testing.T) {
 	}
 }
 
+// Causes and effects are those of the log that was named, and not of the node that is
+// asked when none is.
+func TestCausesAreThoseOfTheNamedLog(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	riftWith(t, twice, nil, "log", "import", "--data", folder, "-").want(t, exitDone, "", "")
+	serving(t, "--data", folder)
+	other := map[string]string{"RIFT_ADDR": serving(t, "--data", filepath.Join(t.TempDir(), "other"))}
+	riftWith(t, "", other, "policies", "set", "work.lease_seconds=90s", "--reason", "r").want(t, exitDone, "", "")
+	riftWith(t, "", other, "why", "1").want(t, exitDone, "POLICY_CHANGED", "")
+	for _, words := range [][]string{{"why", "1", folder}, {"why", "1", "--data", folder}, {"effects", "1", folder}} {
+		riftWith(t, "", other, words...).want(t, exitDone, "HOST_ONLINE", "")
+	}
+}
+
 // The page of a recording is that of its log: the process that reads it is no node of the
 // cluster that wrote it.
 func TestStatusOfARecordingNamesNoNodeOfOurs(t *testing.T) {

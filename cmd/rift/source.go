@@ -33,6 +33,7 @@ type source struct {
 	// log.
 	find  func(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
 	live  bool           // a node serves it, so new events may come
+	node  *client        // of that node, where the log is read by asking it
 	log   *pebblelog.Log // of a data folder
 	dir   string         // of a data folder
 	files []string       // of recorded files
@@ -275,7 +276,7 @@ func (a *app) nodeSource(c *cobra.Command) (*source, error) {
 }
 
 func (c *client) source() *source {
-	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, live: true, close: func() error { return nil }}
+	return &source{name: c.settings.Addr, events: c.events, head: c.head, follow: c.follow, live: true, node: c, close: func() error { return nil }}
 }
 
 // eventsPage is a page of the log.

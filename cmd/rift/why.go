@@ -58,7 +58,7 @@ id. The log is that of a node (--addr), a data folder, or recorded files.`,
 			}
 			return a.withSource(c, &from, words[1:], func(p *output.Printer, src *source) error {
 				progress := a.progress("looking for causes", "events", 0)
-				found, raw, err := a.causesOf(c, &tracer{src, progress}, words[0], limit)
+				found, raw, err := causesOf(c, &tracer{src, progress}, words[0], limit)
 				progress.Done()
 				if err != nil {
 					return err
@@ -95,18 +95,14 @@ func oneEvent(c *cobra.Command, words []string) error {
 	return nil
 }
 
-// causesOf asks the node, or searches the log itself. raw is the unchanged answer of
-// the node.
-func (a *app) causesOf(c *cobra.Command, t *tracer, name string, limit int) (causes, json.RawMessage, error) {
-	if t.src.follow == nil {
+// causesOf asks the node whose log it is, or searches the log itself. raw is the
+// unchanged answer of the node.
+func causesOf(c *cobra.Command, t *tracer, name string, limit int) (causes, json.RawMessage, error) {
+	if t.src.node == nil {
 		found, err := t.why(c.Context(), name, limit)
 		return found, nil, err
 	}
-	client, err := a.client(c)
-	if err != nil {
-		return causes{}, nil, err
-	}
-	raw, err := client.ask(c.Context(), "events.why", url.Values{"id": {name}, "limit": {strconv.Itoa(limit)}})
+	raw, err := t.src.node.ask(c.Context(), "events.why", url.Values{"id": {name}, "limit": {strconv.Itoa(limit)}})
 	if err != nil {
 		return causes{}, nil, noEvent(err)
 	}

@@ -28,8 +28,9 @@ func isAddress(path string) bool {
 }
 
 // inputs turns the names of recordings into files and folders. The standard input
-// ("-"), pipes and the log of a node (an http address) are stored in a temporary folder,
-// which done removes. Every command that reads recordings opens them with inputs.
+// ("-"), pipes and the logs of nodes (http://…) and of EventStoreDBs (esdb://…) are stored
+// in a temporary folder, which done removes. Every command that reads recordings opens
+// them with inputs.
 func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done func() error, err error) {
 	done = func() error { return nil }
 	var scratch string
@@ -39,7 +40,11 @@ func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done fun
 		}
 	}
 	for i, path := range paths {
-		if path != stdinPath && !isAddress(path) && !isPipe(path) {
+		src, err := a.remote(c, path)
+		if err != nil {
+			return nil, func() error { return nil }, errors.Join(err, done())
+		}
+		if path != stdinPath && src == nil && !isPipe(path) {
 			local = append(local, path)
 			continue
 		}
@@ -53,8 +58,9 @@ func (a *app) inputs(c *cobra.Command, paths []string) (local []string, done fun
 		switch {
 		case path == stdinPath:
 			kept, err = a.keepText(c.Context(), filepath.Join(scratch, "stdin"), "standard input", func() (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil })
-		case isAddress(path):
-			kept, err = a.keepLog(c, scratch, path)
+		case src != nil:
+			kept, err = keepEvents(c.Context(), scratch, src)
+			err = errors.Join(err, src.close())
 		default:
 			kept, err = a.keepText(c.Context(), filepath.Join(scratch, strconv.Itoa(i)+"-"+filepath.Base(path)), path, func() (io.ReadCloser, error) { return os.Open(path) })
 		}
@@ -107,20 +113,28 @@ func (a *app) keepText(ctx context.Context, path, name string, open func() (io.R
 	}
 }
 
-// keepLog copies the log of a node to a file, up to its present end.
-func (a *app) keepLog(c *cobra.Command, folder, address string) (string, error) {
-	settings, err := config.LoadClient(c.Flags(), a.getenv)
-	if err != nil {
-		return "", err
+// remote opens the log of the node or of the EventStoreDB that a path names; nil: it names
+// neither.
+func (a *app) remote(c *cobra.Command, path string) (*source, error) {
+	switch {
+	case isConnection(path):
+		return connectionSource(c.Context(), path)
+	case isAddress(path):
+		settings, err := config.LoadClient(c.Flags(), a.getenv)
+		if err != nil {
+			return nil, err
+		}
+		settings.Addr = path
+		asked, err := a.newClient(settings)
+		if err != nil {
+			return nil, err
+		}
+		return asked.source(), nil
 	}
-	settings.Addr = address
-	asked, err := a.newClient(settings)
-	if err != nil {
-		return "", err
-	}
-	return keepEvents(c.Context(), folder, asked.source())
+	return nil, nil
 }
 
+// keepEvents copies a log to a file, up to its present end.
 func keepEvents(ctx context.Context, folder string, src *source) (string, error) {
 	head, err := src.head(ctx)
 	if err != nil {
@@ -167,6 +181,13 @@ func lookAround(paths []string, format string) string {
 	}
 	if slices.Contains(paths, stdinPath) {
 		return "Look around a position: keep the input in a file, then rift log show FILE --from POSITION --limit 20"
+	}
+	if slices.ContainsFunc(paths, isConnection) { // whose own positions are others
+		paths = slices.Clone(paths)
+		for i := range paths {
+			paths[i] = config.Redact(paths[i])
+		}
+		return "Look around a position: rift log import --data DIR '" + strings.Join(paths, "' '") + "', then rift log show --data DIR --from POSITION --limit 20"
 	}
 	switch {
 	case len(paths) == 0:

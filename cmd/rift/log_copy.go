@@ -90,20 +90,10 @@ limits of streams stay behind.`,
 	}
 }
 
-// isConnection reports whether text is a connection string of EventStoreDB.
-func isConnection(text string) bool {
-	scheme, _, found := strings.Cut(text, "://")
-	return found && (scheme == "esdb" || scheme == "esdb+discover")
-}
-
 // copyFrom opens the source of a copy.
 func (a *app) copyFrom(c *cobra.Command, from string) (*source, error) {
 	if isConnection(from) {
-		log, err := esdb.Open(from, esdb.Options{})
-		if err != nil {
-			return nil, err
-		}
-		return &source{name: config.Redact(from), events: logEvents(log), head: log.Head, find: log.Find, close: log.Close}, nil
+		return connectionSource(c.Context(), from)
 	}
 	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
 		settings, err := config.LoadClient(c.Flags(), a.getenv)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	findingsview "github.com/ringrift/rift/projections/findings"
+	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
 // twice is work that was done twice, as somebody may write it down.
@@ -47,6 +48,30 @@ func TestOneOpenerOfInputs(t *testing.T) {
 	}
 	for _, words := range [][]string{{"log", "show", server.URL}, {"why", "3", server.URL}, {"effects", "2", server.URL}} {
 		rift(t, append(words, "-o", "table")...).want(t, exitDone, "TASK_", "")
+	}
+}
+
+// What another process has open is read by asking it: an EventStoreDB by its connection
+// string, and a node by the data folder that it serves.
+func TestInputsThatAnotherProcessHas(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "data")
+	riftWith(t, twice, nil, "log", "import", "--data", folder, "-").want(t, exitDone, "", "")
+	database := esdbtest.Start(t).ConnectionString()
+	rift(t, "log", "copy", folder, database).want(t, exitDone, `"copied": 7`, "")
+	serving(t, "--data", folder)
+	for _, named := range []string{database, folder} {
+		ask := func(words ...string) ran { return rift(t, append(words, "-o", "table")...) }
+		ask("findings", named).want(t, exitFindings, "critical  work done twice", "")
+		ask("replay", named).want(t, exitFindings, "work done twice", "")
+		ask("replay", "--check", named).want(t, exitDone, "no differences", "")
+		ask("status", named).want(t, exitFindings, "findings", "")
+		ask("log", "show", named).want(t, exitDone, "TASK_COMPLETED", "")
+		ask("report", "queue", named).want(t, exitDone, "By class", "")
+		ask("work", "list", "--data", named).want(t, exitDone, "t1", "")
+	}
+	around := strings.Join(strings.Fields(rift(t, "findings", database, "-o", "table").stdout), " ")
+	if want := "rift log import --data DIR '" + database + "', then rift log show --data DIR"; !strings.Contains(around, want) {
+		t.Errorf("want %q, found %s", want, around)
 	}
 }
 

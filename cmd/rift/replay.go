@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +39,7 @@ func newReplay(a *app) *cobra.Command {
 		Use:   "replay FILE|DIR|-|http://…",
 		Short: "Rebuild the state a log leads to, and say what is wrong with it",
 		Long: `replay reads recorded files, a data folder, the standard input (-) or the log of
-the node at an http address, rebuilds the read models in a folder of its own, and
+the node at an http address or of an EventStoreDB (esdb://…), rebuilds the read models in a folder of its own, and
 prints the state, the reactions that are pending, and findings with the positions
 that show them, the worst first: more than one leader, epochs adopted from gossip,
 work done twice, items stuck or lost, a lost quorum, unhandled events and more.
@@ -124,7 +123,7 @@ func (a *app) replay(c *cobra.Command, paths []string, flags replayFlags) (accou
 		return account, domain.Errorf(domain.Unavailable, "folder of the replay: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	log, err := a.logToReplay(ctx, folder, paths, flags)
+	log, err := a.logToReplay(c, folder, paths, flags)
 	if err != nil {
 		return account, err
 	}
@@ -150,17 +149,27 @@ func parsePlace(text string) (domain.Position, time.Time, error) {
 	return 0, at, nil
 }
 
-// logToReplay opens a data folder, or imports recordings into a temporary log.
-func (a *app) logToReplay(ctx context.Context, folder string, paths []string, flags replayFlags) (*pebblelog.Log, error) {
+// logToReplay opens a data folder, or imports recordings into a temporary log. From a
+// folder that a node serves, it imports what that node says.
+func (a *app) logToReplay(c *cobra.Command, folder string, paths []string, flags replayFlags) (*pebblelog.Log, error) {
+	ctx := c.Context()
 	if err := readableFiles(paths); err != nil {
 		return nil, err
 	}
 	if len(paths) == 1 && isDataFolder(paths[0]) {
 		log, err := node.OpenLog(paths[0], true)
-		if err != nil && domain.CodeOf(err) == domain.Unavailable {
-			return nil, hinted(err, "a node serves it: export it with `rift log export --addr … FILE` and replay the file")
+		if err == nil || domain.CodeOf(err) != domain.Unavailable {
+			return log, err
 		}
-		return log, err
+		served, err := a.servedFolder(c, paths[0], err)
+		if err != nil {
+			return nil, err
+		}
+		kept, err := keepEvents(ctx, folder, served)
+		if err = errors.Join(err, served.close()); err != nil {
+			return nil, err
+		}
+		paths = []string{kept}
 	}
 	catalog, err := wiring.Catalog()
 	if err != nil {

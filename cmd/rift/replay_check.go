@@ -33,7 +33,7 @@ func (a *app) check(c *cobra.Command, paths []string, flags replayFlags) (checke
 		return checked, domain.Errorf(domain.Unavailable, "folder of the check: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	log, err := a.logToReplay(ctx, folder, paths, flags)
+	log, err := a.logToReplay(c, folder, paths, flags)
 	if err != nil {
 		return checked, err
 	}

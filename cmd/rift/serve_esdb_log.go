@@ -43,6 +43,17 @@ func openServed(ctx context.Context, settings config.Serve, options pebblelog.Op
 	return nil, err
 }
 
+// answers returns an error unless the EventStoreDB of a log answers.
+func answers(ctx context.Context, log *esdb.Log, where string) error {
+	within, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	if _, err := log.Head(within); err != nil {
+		return hinted(domain.Errorf(domain.CodeOf(err), "%s: want an EventStoreDB that answers: %w", where, err),
+			"is it running, and is this its address? does it want tls=false, or a login as in esdb://user:password@host?")
+	}
+	return nil
+}
+
 // openElsewhere opens a log on an EventStoreDB, which must answer, and records in the
 // data folder that the log is there.
 func openElsewhere(ctx context.Context, settings config.Serve, logger *slog.Logger) (_ *esdb.Log, err error) {
@@ -64,11 +75,8 @@ func openElsewhere(ctx context.Context, settings config.Serve, logger *slog.Logg
 			err = errors.Join(err, log.Close())
 		}
 	}()
-	within, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	if _, err := log.Head(within); err != nil {
-		return nil, hinted(domain.Errorf(domain.CodeOf(err), "--log %s: want an EventStoreDB that answers: %w", where, err),
-			"is it running, and is this its address? does it want tls=false, or a login as in esdb://user:password@host?")
+	if err := answers(ctx, log, "--log "+where); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(settings.Data, 0o755); err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "data folder %s: %w", settings.Data, err)

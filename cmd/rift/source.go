@@ -16,12 +16,13 @@ import (
 	"github.com/ringrift/rift/cmd/internal/recorded"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/esdb"
 	"github.com/ringrift/rift/eventlog/jsonl"
 	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/transport"
 )
 
-// source is a log to read: a data folder, recorded files, or a node.
+// source is a log to read: a data folder, recorded files, a node, or an EventStoreDB.
 type source struct {
 	name   string
 	events func(ctx context.Context, s selection) iter.Seq2[domain.Envelope, error]
@@ -64,6 +65,9 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 		}
 		paths = nil
 	}
+	if len(paths) == 1 && isConnection(paths[0]) {
+		return connectionSource(c.Context(), paths[0])
+	}
 	if len(paths) == 1 && isDataFolder(paths[0]) {
 		f.data, paths = paths[0], nil
 	}
@@ -73,7 +77,7 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 		if err != nil {
 			return nil, err
 		}
-		opened, err := a.fileSource(c.Context(), local)
+		opened, err := a.fileSource(c, local)
 		if err != nil {
 			return nil, errors.Join(err, done())
 		}
@@ -144,6 +148,24 @@ func (a *app) instanceAt(ctx context.Context, address string, patience time.Dura
 // machine.
 const instancePatience = 5 * time.Second
 
+// isConnection reports whether text is a connection string of EventStoreDB.
+func isConnection(text string) bool {
+	scheme, _, found := strings.Cut(text, "://")
+	return found && (scheme == "esdb" || scheme == "esdb+discover")
+}
+
+// connectionSource opens the log of an EventStoreDB, which must answer.
+func connectionSource(ctx context.Context, connection string) (*source, error) {
+	log, err := esdb.Open(connection, esdb.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if err := answers(ctx, log, config.Redact(connection)); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	return &source{name: config.Redact(connection), events: logEvents(log), head: log.Head, find: log.Find, close: log.Close}, nil
+}
+
 func folderSource(dir string) (*source, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -177,7 +199,7 @@ const maxHeld = 1 << 20
 
 // fileSource reads recorded files. Events as lines of one log are read directly;
 // anything else is imported into a temporary log first.
-func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
+func (a *app) fileSource(c *cobra.Command, paths []string) (*source, error) {
 	if err := readableFiles(paths); err != nil {
 		return nil, err
 	}
@@ -193,7 +215,7 @@ func (a *app) fileSource(ctx context.Context, paths []string) (*source, error) {
 	if err != nil {
 		return nil, domain.Errorf(domain.Unavailable, "folder to read %s in: %w", name, err)
 	}
-	log, err := a.logToReplay(ctx, folder, paths, replayFlags{})
+	log, err := a.logToReplay(c, folder, paths, replayFlags{})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(folder))
 	}

@@ -41,7 +41,7 @@ func (c Client) ask(ctx context.Context, address, path string, question any) (st
 	if err != nil {
 		return state, err
 	}
-	for range 3 {
+	for range 4 { // a follower, the leader, the one that it hands over to, and one to spare
 		var to domain.NodeID
 		if to, err = c.whoIsAt(ctx, address); err != nil {
 			return state, err

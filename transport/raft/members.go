@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -56,6 +57,15 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 	if asks && from.Node != Operator {
 		return refuse("role", domain.Forbidden, "/raft/members: want the operator for a change, found node %s", from.Node)
 	}
+	if leader := h.log.Leader(); leader.Self && change.disqualifies(leader.NodeID) {
+		err := h.log.Transfer(ctx, "")
+		if err == nil {
+			return leaderHint(&eventlog.NotLeader{Leader: h.log.Leader()})
+		}
+		if domain.CodeOf(err) != domain.Conflict { // no other voter answers, and the log says what that means
+			return err
+		}
+	}
 	switch {
 	case len(list) > 0:
 		err = h.log.Admit(ctx, raftlog.Admission{By: string(from.Node), Now: time.Now()}, list...)
@@ -86,6 +96,13 @@ func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
 		list = append(list, raftlog.Reconfiguration{Wish: wish, Member: raftlog.Member{Node: m.Node, Address: m.Address, Key: m.Key}})
 	}
 	return list, nil
+}
+
+// disqualifies reports whether a change takes the vote of a node. A leader hands over
+// first: without its vote it leads no more, and the others would elect only once they
+// notice.
+func (c *Change) disqualifies(node domain.NodeID) bool {
+	return slices.ContainsFunc(c.Members, func(m ChangedMember) bool { return m.Node == node && m.Role != "voter" })
 }
 
 // Join is the body of /raft/join.

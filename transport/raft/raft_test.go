@@ -198,6 +198,25 @@ func TestThreeNodes(t *testing.T) {
 	}
 }
 
+// A leader that loses its vote hands over first, so that there is a leader at once. The
+// only voter has nobody to hand over to, and is refused.
+func TestALeaderThatLosesItsVoteHandsOver(t *testing.T) {
+	nodes := leads(t, 3)
+	client := asOperator(time.Now)
+	state, err := client.Change(t.Context(), nodes[1].server.URL, Change{Members: []ChangedMember{{Node: "n1", Role: "learner"}}})
+	if err != nil || state.Role != "leader" || state.Node == "n1" || state.Term != 2 && state.Term != 3 {
+		t.Fatalf("want n1 demoted by the one that leads after it, found %+v, %v", state, err)
+	}
+	first := state.Node
+	state, err = client.Change(t.Context(), nodes[0].server.URL, Change{Members: []ChangedMember{{Node: first, Role: "gone"}}})
+	if err != nil || state.Role != "leader" || len(state.Members) != 2 {
+		t.Fatalf("want %s removed by the one that leads after it, found %+v, %v", first, state, err)
+	}
+	if _, err := client.Change(t.Context(), nodes[0].server.URL, Change{Members: []ChangedMember{{Node: state.Node, Role: "gone"}}}); err == nil {
+		t.Error("want the only voter refused, found no error")
+	}
+}
+
 // TestCopyOverHTTP reads the records of a node as a follower does that is far behind.
 func TestCopyOverHTTP(t *testing.T) {
 	nodes := openNodes(t, 2)

@@ -23,10 +23,14 @@ func (n *Node) Backend() transport.Backend { return backend{n} }
 type backend struct{ node *Node }
 
 func (b backend) Do(ctx context.Context, call transport.Call) (commands.Result, error) {
-	return b.node.Do(ctx, Order{
+	result, err := b.node.Do(ctx, Order{
 		ID: call.ID, Actor: call.Actor, Causation: call.Causation, Correlation: call.Correlation,
 		Command: call.Command, Dry: call.Dry,
 	})
+	if !call.Dry {
+		raise(&b.node.answered, result.Position)
+	}
+	return result, err
 }
 
 // Append appends an event that was made outside. Where an area decides such events, its
@@ -55,6 +59,11 @@ func (b backend) View(ctx context.Context, at transport.At, after domain.Positio
 	}
 	if err := b.node.upTo(ctx, after); err != nil {
 		return err
+	}
+	if !at.Set && after == 0 {
+		if err := b.node.upToAnswered(ctx); err != nil {
+			return err
+		}
 	}
 	if !at.Set {
 		return b.node.store.Brief(func(v projections.View) error { return f(nodeView{View: bounded(ctx, v), node: b.node}) })

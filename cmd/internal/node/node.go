@@ -133,6 +133,7 @@ type Node struct {
 	drained  atomic.Uint64      // commands of reactors run so far
 	settled  atomic.Uint64      // position up to which the outbox has been run
 	decisive atomic.Uint64      // position of the last decisive event
+	answered atomic.Uint64      // position that the last answer to a caller's command named
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
 	tenure   tenure
@@ -338,6 +339,27 @@ func (n *Node) upTo(ctx context.Context, p domain.Position) error {
 		return n.Sync(ctx)
 	}
 	return n.store.WaitFor(ctx, p)
+}
+
+// answeredPatience is how long a query that names no position waits at most for what this
+// node has answered to commands before. A live store waits as long for more events to
+// apply together when nobody asks, and a caller would not find what it just stored.
+const answeredPatience = 25 * time.Millisecond
+
+// upToAnswered waits a little until the read models have applied what this node has
+// answered to commands.
+func (n *Node) upToAnswered(ctx context.Context) error {
+	answered := domain.Position(n.answered.Load())
+	if n.config.Manual || n.store.Position() >= answered {
+		return nil
+	}
+	brief, cancel := context.WithTimeout(ctx, answeredPatience)
+	defer cancel()
+	err := n.store.WaitFor(brief, answered)
+	if err != nil && brief.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
 
 // errReadOnly refuses commands on a read-only node.

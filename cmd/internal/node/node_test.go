@@ -181,6 +181,37 @@ func TestStoppingEndsClaimsOnly(t *testing.T) {
 	}
 }
 
+// A query finds what was acknowledged before, though it names no position. It does not
+// wait for read models that are far behind.
+func TestQueriesShowWhatWasAcknowledged(t *testing.T) {
+	n := running(t, eventlog.NewMemory())
+	b := n.Backend()
+	for i := range 30 {
+		id := domain.TaskID(fmt.Sprint("t", i))
+		stored, err := b.Do(t.Context(), transport.Call{ID: "add-" + string(id), Command: workcmd.AddTask{TaskID: id, TaskType: "selfplay"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.View(t.Context(), transport.At{}, 0, func(v projections.View) error {
+			if v.Position() < stored.Position {
+				t.Errorf("want a view up to %d, found %d", stored.Position, v.Position())
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raise(&n.answered, 1<<40)
+	if err := b.View(t.Context(), transport.At{}, 0, func(projections.View) error { return nil }); err != nil {
+		t.Errorf("want what read models have when they are far behind, found %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.View(gone, transport.At{}, 0, func(projections.View) error { return nil }); err == nil {
+		t.Error("want no answer for a caller that is gone, found one")
+	}
+}
+
 // Silence is measured from the last sign of life, whatever it was.
 func TestAnySignIsASignOfLife(t *testing.T) {
 	l := newLevels()

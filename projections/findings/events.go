@@ -15,6 +15,16 @@ func findUnhandled(tx projections.Tx, e domain.Envelope, event admin.EventUnhand
 	})
 }
 
+// findDamaged keeps one finding for all that a log has lost.
+func findDamaged(tx projections.Tx, e domain.Envelope, _ admin.EventLost) error {
+	return find(tx, e, FindingDamaged, Critical, "log", func(row *FindingRow) {
+		row.Summary = "1 event of the log was damaged on disk and is lost: what it said is in no state that follows from the log"
+		if row.Count > 1 {
+			row.Summary = fmt.Sprintf("%d events of the log were damaged on disk and are lost: what they said is in no state that follows from the log", row.Count)
+		}
+	})
+}
+
 func findPoller(tx projections.Tx, e domain.Envelope, event gauntlet.PollerResumed) error {
 	name := projections.Pair(string(event.NodeID), event.Poller)
 	before, seen, err := findingsCursorTable.Get(tx, name)

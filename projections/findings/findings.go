@@ -85,7 +85,7 @@ var (
 // Projection is the read model of what is wrong.
 func Projection() projections.Projection {
 	return projections.Projection{
-		Name: "findings", Version: 3, About: "what the log shows to be wrong, with positions and evidence",
+		Name: "findings", Version: 4, About: "what the log shows to be wrong, with positions and evidence",
 		Tables: []string{
 			findingsTable.Name, findingsSubjects.Name, findingsPulseTable.Name, findingsBurstsTable.Name,
 			findingsReignTable.Name, findingsNewestTable.Name, findingsCursorTable.Name, findingsSplitsTable.Name,
@@ -100,7 +100,7 @@ func Projection() projections.Projection {
 			projections.On(findIdle), projections.On(findIdleOver), projections.On(findBreaker), projections.On(findBreakerOver), projections.On(findClusterSick), projections.On(findClusterWell),
 			projections.On(findUnhandled), projections.On(findPoller), projections.On(findEvaluationDead),
 			projections.On(findVoterOnline), projections.On(findVoterOffline), projections.On(findQuorum), projections.On(findFailover),
-			projections.On(findCriticalLine), projections.On(findGap),
+			projections.On(findCriticalLine), projections.On(findGap), projections.On(findDamaged),
 		},
 	}
 }

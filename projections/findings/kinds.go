@@ -20,6 +20,7 @@ const (
 	FindingMajority  = "quorum_no_majority"
 	FindingVoter     = "flapping_voter"
 	FindingFailover  = "standby_took_over"
+	FindingDamaged   = "events_damaged"
 	FindingTwice     = "item_done_twice"
 	FindingAfterEnd  = "item_after_end"
 	FindingStuck     = "item_stuck"
@@ -56,6 +57,7 @@ var FindingKinds = []KindOf{
 	{FindingMajority, "quorum is no majority", "the quorum was not more than half of the voters: two leaders could both have one"},
 	{FindingVoter, "flapping voter", "a voter came and went again and again within minutes"},
 	{FindingFailover, "fail-over", "a standby took over by itself"},
+	{FindingDamaged, "damaged log", "events of the log were damaged on disk, and a salvage could not read them"},
 	{FindingTwice, "work done twice", "an item was completed again after it was done"},
 	{FindingAfterEnd, "work after its end", "an item was claimed, failed or completed after its end"},
 	{FindingStuck, "stuck item", "a held item's lease ran out unnoticed, or an item waits for one that will never be done"},

@@ -187,3 +187,16 @@ func TestOrderOfAFileIsNotThatOfTime(t *testing.T) {
 	s.after(-time.Hour).say(adminStream, resumed(12))
 	wantLines(t, s.lines(), "cursor_went_back: p on n went on from event 9, having been at 12: the shared table was replaced, events in it are lost or read again")
 }
+
+// What a salvage could not read is one critical finding, with where it was.
+func TestLostEventsAreAFinding(t *testing.T) {
+	s := tell(t)
+	s.say("task-a", spawned("a"))
+	s.say(admin.LostStream, admin.EventLost{Stream: "task-a"})
+	wantLines(t, s.lines(), "events_damaged: 1 event of the log was damaged on disk and is lost: what it said is in no state that follows from the log")
+	s.say(admin.LostStream, admin.EventLost{})
+	found := s.findings(findingsview.Query{Kind: findingsview.FindingDamaged})
+	if len(found) != 1 || found[0].Severity != findingsview.Critical || found[0].Position != 2 || found[0].LastPosition != 3 || found[0].Count != 2 || !strings.HasPrefix(found[0].Summary, "2 events of the log were damaged") {
+		t.Errorf("want one critical finding at 2 to 3, found %+v", found)
+	}
+}

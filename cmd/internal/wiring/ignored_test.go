@@ -32,9 +32,6 @@ func ignoredEvents() map[string]string {
 		{"rankings compute from the facts who stands over whom: kept as what was known at that time", []string{
 			"ELO_STANDINGS_CHANGED",
 		}},
-		{"it stands for an event that nobody has any more", []string{
-			"EVENT_LOST",
-		}},
 		{"an act of the process itself: the log is where it is looked up", []string{
 			"SHUTDOWN_REQUESTED",
 		}},

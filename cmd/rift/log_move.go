@@ -144,7 +144,11 @@ func printImported(p *output.Printer, report recorded.Report, data string, took 
 	if p.Format != output.Table && p.Format != output.Wide {
 		return p.Print(output.Listing{Doc: report})
 	}
-	if err := report.WriteText(p.Out); err != nil {
+	width := p.Width
+	if p.Format == output.Wide {
+		width = 0
+	}
+	if err := report.WriteText(p.Out, width); err != nil {
 		return domain.Errorf(domain.Unavailable, "print: %w", err)
 	}
 	return p.Line("imported into " + data + " in " + output.Span(took) + "; next:\n  rift log stat --data " + data + "\n  rift replay " + data)

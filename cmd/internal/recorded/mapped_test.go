@@ -43,7 +43,7 @@ func TestShippedMappings(t *testing.T) {
 				t.Fatal(err)
 			}
 			var text strings.Builder
-			if err := report.WriteText(&text); err != nil {
+			if err := report.WriteText(&text, 0); err != nil {
 				t.Fatal(err)
 			}
 			got := said(t, log) + "\n" + text.String()

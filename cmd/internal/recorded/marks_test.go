@@ -166,7 +166,7 @@ func TestFaultyEventsAreListed(t *testing.T) {
 	log := eventlog.NewMemory()
 	report, err := Import(t.Context(), log, catalog(t), "", []string{fileWith(t, "a\x1b[31m.jsonl", line("node-a", `A\nB\u001b[1m`, `{}`))}, Options{})
 	var text strings.Builder
-	if err := report.WriteText(&text); err != nil {
+	if err := report.WriteText(&text, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err != nil || strings.Contains(text.String(), "\x1b") || strings.Contains(text.String(), "A\nB") {

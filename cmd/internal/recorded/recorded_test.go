@@ -70,7 +70,7 @@ func TestRecordingsBecomeTheseEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			var text strings.Builder
-			if err := report.WriteText(&text); err != nil {
+			if err := report.WriteText(&text, 0); err != nil {
 				t.Fatal(err)
 			}
 			got := said(t, log) + "\n" + text.String()

@@ -3,6 +3,7 @@ package recorded
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,23 +11,23 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// textWidth is the widest line of a report for people.
-const textWidth = 80
-
-// WriteText prints the report for people.
-func (r Report) WriteText(w io.Writer) error {
-	_, err := io.WriteString(w, r.patterns()+textOf(r.remarks()))
+// WriteText prints the report for people, in lines of at most width; 0 is no bound.
+func (r Report) WriteText(w io.Writer, width int) error {
+	if width == 0 {
+		width = math.MaxInt
+	}
+	_, err := io.WriteString(w, r.patterns(width)+textOf(r.remarks(), width))
 	return err
 }
 
 // patterns is the table of the patterns that lines have. With several files it has a
 // column for each, by number, if these fit.
-func (r Report) patterns() string {
+func (r Report) patterns(width int) string {
 	if len(r.Rows) == 0 {
 		return ""
 	}
 	table, none := r.patternTable(len(r.Files) > 1)
-	if len(r.Files) > 1 && utf8.RuneCountInString(table[0]) > textWidth {
+	if len(r.Files) > 1 && utf8.RuneCountInString(table[0]) > width {
 		table, none = r.patternTable(false)
 		table = append(table, "of each file: -o json")
 	}
@@ -150,7 +151,7 @@ func (f FileReport) oddities() string {
 
 // textOf prints remarks in columns. Text that does not fit goes on below itself, or below
 // the name before it where little room is left.
-func textOf(remarks []remark) string {
+func textOf(remarks []remark, width int) string {
 	kind, of, count := 0, 0, 0
 	for _, m := range remarks {
 		kind = max(kind, len(m.kind))
@@ -163,14 +164,14 @@ func textOf(remarks []remark) string {
 		line, indent := fmt.Sprintf("%-*s", kind, m.kind), kind+2
 		if m.of != "" {
 			line += fmt.Sprintf("  %-*s  %*d", of, m.of, count, m.count)
-			if room := textWidth - utf8.RuneCountInString(line) - 2; room >= utf8.RuneCountInString(m.text) || room >= textWidth/3 {
-				indent = textWidth - room
+			if room := width - utf8.RuneCountInString(line) - 2; room >= utf8.RuneCountInString(m.text) || room >= width/3 {
+				indent = width - room
 			} else {
 				b.WriteString(line + "\n")
 				line = strings.Repeat(" ", kind)
 			}
 		}
-		for i, part := range strings.Split(text.WrapSoft(m.text, textWidth-indent), "\n") {
+		for i, part := range strings.Split(text.WrapSoft(m.text, max(width-indent, 20)), "\n") {
 			if i > 0 {
 				line = strings.Repeat(" ", indent-2)
 			}

@@ -24,7 +24,7 @@ func TestTheReportFitsEightyColumns(t *testing.T) {
 			report.Rows[i].PerFile = make([]int64, len(report.Files))
 		}
 		var b strings.Builder
-		if err := report.WriteText(&b); err != nil {
+		if err := report.WriteText(&b, 80); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.SplitSeq(b.String(), "\n") {

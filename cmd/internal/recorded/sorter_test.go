@@ -65,7 +65,7 @@ func TestSortedRecordingsLieInScratchFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			var text strings.Builder
-			if err := report.WriteText(&text); err != nil {
+			if err := report.WriteText(&text, 0); err != nil {
 				t.Fatal(err)
 			}
 			var ids strings.Builder

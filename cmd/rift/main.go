@@ -12,7 +12,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -38,10 +37,16 @@ func endOnSignal(heard <-chan os.Signal, unregister func()) context.Context {
 	go func() {
 		first := <-heard
 		unregister()
-		cancel(fmt.Errorf("signal %q: %w", first, context.Canceled))
+		cancel(stopped{first})
 	}()
 	return ctx
 }
+
+// stopped is why a run ends that a signal ended.
+type stopped struct{ by os.Signal }
+
+func (s stopped) Error() string { return "signal " + s.by.String() }
+func (s stopped) Unwrap() error { return context.Canceled }
 
 // stopSignals are the signals that request an orderly end: Ctrl-C, the signal of
 // service managers, and the end of the terminal. A signal ignored from the start stays

@@ -187,6 +187,7 @@ func TestServedFolder(t *testing.T) {
 	rift(t, "log", "stat", "--data", folder).want(t, exitDone, `"events": 5`, "")
 	rift(t, "log", "show", "--data", folder, "--limit", "1").want(t, exitDone, "TASK_SPAWNED", "")
 	rift(t, "log", "verify", "--data", folder).want(t, exitUnreachable, "", "a node has it open")
+	rift(t, "serve", "--data", folder, "--listen", "127.0.0.1:0").want(t, exitUnreachable, "", "rift admin shutdown --addr http://127.0.0.1:")
 }
 
 // What was asked of a folder is answered by the node that serves that folder, or by

@@ -103,6 +103,9 @@ func (a *app) serve(ctx context.Context, settings config.Serve) (err error) {
 	} else {
 		s.log, err = openServed(ctx, settings, s.logOptions())
 	}
+	if address := recordedAddress(settings.Data); err != nil && address != "" && settings.Log == "" && domain.CodeOf(err) == domain.Unavailable {
+		return hinted(err, "a node served it at %s: ask that one with --addr, stop it with rift admin shutdown --addr %s, or choose another folder with --data", address, address)
+	}
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"github.com/ringrift/rift/domain"
 )
 
@@ -117,7 +115,7 @@ func ShortTime(t, now time.Time) string {
 }
 
 // cell is a value as this printer's format shows it.
-func (p *Printer) cell(value any, column Column) string {
+func (p *Printer) cell(value any) string {
 	people := p.Format == Table || p.Format == Wide || p.Format == Markdown
 	var out string
 	switch v := value.(type) {
@@ -135,7 +133,7 @@ func (p *Printer) cell(value any, column Column) string {
 		}
 	case *time.Time:
 		if v != nil {
-			return p.cell(*v, column)
+			return p.cell(*v)
 		}
 	case time.Duration:
 		if out = strconv.FormatFloat(v.Seconds(), 'f', -1, 64); people {
@@ -185,9 +183,6 @@ func (p *Printer) cell(value any, column Column) string {
 		out = printable(out)
 	case p.Format == CSV:
 		out = Cell(out)
-	}
-	if p.Format == Table && column.Max > 0 {
-		out = text.Snip(out, column.Max, "…")
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -18,19 +19,15 @@ const (
 // a wider one holds lists or words.
 const widestNumber = 20
 
-func (r *Rows) isNumbers(i int) bool {
-	return r.columns[r.shown[i]].Right && r.longest(i) <= widestNumber
-}
-
-// isNames tells a column of names: of two names of one kind, the beginnings are alike
-// more often than the ends.
-func (r *Rows) isNames(i int) bool {
-	return r.shown[i] == 0 || strings.HasSuffix(r.columns[r.shown[i]].Name, "_id")
+// isWhole tells a column of numbers or times, whose cells are not cut.
+func (r *Rows) isWhole(i int) bool {
+	return r.times[r.shown[i]] || r.columns[r.shown[i]].Right && r.longest(i) <= widestNumber
 }
 
 // narrow takes room from the widest columns until a row fits: from lists among numbers,
-// from words down to a few of them, then from the heads of numbers, then from words down to a beginning.
-// Numbers stay whole. What does not fit then is left out, from the right, and the
+// from words down to a few of them, then from the heads of numbers, then from words down
+// to a beginning.
+// Numbers and times stay whole. What does not fit then is left out, from the right, and the
 // others have its room; it says how many columns that are.
 func (r *Rows) narrow(names []string) (leftOut int) {
 	if r.fits() {
@@ -40,7 +37,7 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 	words := func(least int) func(i int) int {
 		return func(i int) int {
 			switch {
-			case r.isNumbers(i):
+			case r.isWhole(i):
 				return r.widths[i]
 			case i == 0:
 				return max(least, leastKey)
@@ -51,14 +48,14 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 	for columns := all; columns > 1; columns-- {
 		r.widths, r.shown = slices.Clone(natural[:columns]), r.shown[:columns]
 		r.shrink(func(i int) int {
-			if r.columns[r.shown[i]].Right && !r.isNumbers(i) {
+			if r.columns[r.shown[i]].Right && !r.isWhole(i) {
 				return 12
 			}
 			return r.widths[i]
 		})
 		r.shrink(func(i int) int { return max(words(16)(i), text.StringWidth(names[i])) })
 		r.shrink(func(i int) int {
-			if r.isNumbers(i) {
+			if r.isWhole(i) {
 				return max(r.longest(i), 4)
 			}
 			return r.widths[i]
@@ -74,6 +71,30 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 	return all - 1
 }
 
+// layout sets the widths, and returns how many columns there is no room for.
+func (r *Rows) layout(names []string) (leftOut int) {
+	r.findNames()
+	shown, heads := r.shown, make([]int, len(names))
+	for i, name := range names {
+		heads[i] = text.StringWidth(name)
+		if r.live {
+			heads[i] = max(heads[i], min(r.columns[shown[i]].Max, 24))
+		}
+	}
+	for _, inside := range []bool{false, true} {
+		r.shown, r.shared, r.widths = shown, nil, slices.Clone(heads)
+		r.widen()
+		r.leaveOutShared(!r.fits(), inside)
+		copy(r.widths, heads)
+		r.widen()
+		leftOut = r.narrow(names)
+		if !r.alike() {
+			break
+		}
+	}
+	return leftOut
+}
+
 // fits tells whether a row has room, or no room is set.
 func (r *Rows) fits() bool {
 	return r.p.Width == 0 || r.p.Format == Wide || r.total() <= r.p.Width
@@ -84,67 +105,10 @@ func (r *Rows) widen() {
 	for _, row := range r.held {
 		for i, cell := range row {
 			for line := range strings.SplitSeq(r.unshared(i, cell), "\n") {
-				r.widths[i] = max(r.widths[i], text.StringWidth(line))
+				r.widths[i] = max(r.widths[i], min(text.StringWidth(line), r.bound(i)))
 			}
 		}
 	}
-}
-
-// leaveOutShared finds the words that all names of a column begin with. Where there is
-// no room for whole names, what they differ in tells them apart.
-func (r *Rows) leaveOutShared() {
-	shared := make([]string, len(r.widths))
-	for i := range shared {
-		if !r.isNames(i) || r.longest(i) <= leastKey {
-			continue
-		}
-		begun, differ := "", false
-		for n, row := range r.held {
-			cell := row[i]
-			switch {
-			case n == 0 || begun == "" && !differ:
-				begun = cell
-			case cell != "" && cell != begun:
-				n := 0
-				for n < len(begun) && n < len(cell) && begun[n] == cell[n] {
-					n++
-				}
-				begun, differ = begun[:n], true
-			}
-			if differ && begun == "" {
-				break
-			}
-		}
-		if words := strings.LastIndexAny(begun, "-_.:/@") + 1; differ && words > 3 {
-			shared[i] = begun[:words]
-		}
-	}
-	r.shared = shared
-}
-
-// unshared is a cell without what all of its column begin with.
-func (r *Rows) unshared(i int, cell string) string {
-	if i >= len(r.shared) || r.shared[i] == "" {
-		return cell
-	}
-	if rest, begins := strings.CutPrefix(cell, r.shared[i]); begins {
-		return "…" + rest
-	}
-	return cell
-}
-
-// cut makes a cell as wide as its column. Of a name, the end stays too.
-func (r *Rows) cut(i int, cell string) string {
-	width := r.widths[i]
-	if !r.isNames(i) || width < 8 || strings.ContainsAny(cell, " \n") || text.StringWidth(cell) <= width {
-		return snip(cell, width)
-	}
-	letters := []rune(cell)
-	if len(letters) != text.StringWidth(cell) {
-		return snip(cell, width)
-	}
-	end := (width - 1) / 2
-	return string(letters[:width-1-end]) + "…" + string(letters[len(letters)-end:])
 }
 
 // shrink takes room from the widest columns, from each until its least width.
@@ -163,13 +127,24 @@ func (r *Rows) shrink(least func(i int) int) {
 	}
 }
 
-// longest is how wide the cells of a column are without its head.
-func (r *Rows) longest(i int) (width int) {
+// bound is how wide a column may be where there is room.
+func (r *Rows) bound(i int) int {
+	if most := r.columns[r.shown[i]].Max; most > 0 && r.p.Format == Table {
+		return most
+	}
+	return math.MaxInt
+}
+
+// widest is how wide the cells of a column are without its head.
+func (r *Rows) widest(i int) (width int) {
 	for _, row := range r.held {
 		width = max(width, text.StringWidth(row[i]))
 	}
 	return width
 }
+
+// longest is the same within the bound.
+func (r *Rows) longest(i int) int { return min(r.widest(i), r.bound(i)) }
 
 // total is how wide a row is.
 func (r *Rows) total() int {

@@ -53,7 +53,7 @@ func TestFormats(t *testing.T) {
 		Table: `above
 NAME          COUNT  SINCE
 alpha     1,234,567  13:00:00
-a-long-…          2  2025-03-06 14:00:00
+a-lo…ame          2  2025-03-06 14:00:00
 below
 `,
 		Wide: `above

@@ -165,7 +165,7 @@ func (p *Printer) Fields(doc any, fields ...Field) error {
 		}
 		var b strings.Builder
 		for _, field := range fields {
-			value := p.cell(field.Value, Column{})
+			value := p.cell(field.Value)
 			if value == "" {
 				continue
 			}

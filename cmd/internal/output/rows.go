@@ -19,9 +19,11 @@ const sample = 256
 type Rows struct {
 	p       *Printer
 	columns []Column
-	shown   []int    // the columns this format shows
-	widths  []int    // set once the head is out
-	shared  []string // how all cells of a column begin, which there is no room for
+	shown   []int        // the columns this format shows
+	widths  []int        // set once the head is out
+	times   map[int]bool // the columns of times
+	named   []bool       // which shown columns have names, set once the head is out
+	shared  [][]string   // by column, the parts that all names have, which there is no room for
 	held    [][]string
 	csv     *csv.Writer
 	live    bool // rows go out at once
@@ -32,7 +34,7 @@ type Rows struct {
 
 // Rows starts an answer with these columns. Its -o json form is a list.
 func (p *Printer) Rows(columns []Column) *Rows {
-	r := &Rows{p: p, columns: columns}
+	r := &Rows{p: p, columns: columns, times: map[int]bool{}}
 	for i, column := range columns {
 		if !column.Wide || p.Format != Table {
 			r.shown = append(r.shown, i)
@@ -82,7 +84,8 @@ func (r *Rows) writeCells(cells []any) error {
 	row := make([]string, len(r.shown))
 	for i, at := range r.shown {
 		if at < len(cells) {
-			row[i] = r.p.cell(cells[at], r.columns[at])
+			row[i] = r.p.cell(cells[at])
+			r.times[at] = r.times[at] || isTime(cells[at])
 		}
 	}
 	switch r.p.Format {
@@ -254,23 +257,7 @@ func (r *Rows) dropEmpty() {
 // later rows keep to.
 func (r *Rows) flush() error {
 	names := r.names(true)
-	r.widths = make([]int, len(names))
-	for i, name := range names {
-		r.widths[i] = text.StringWidth(name)
-		if r.live {
-			r.widths[i] = max(r.widths[i], min(r.columns[r.shown[i]].Max, 24))
-		}
-	}
-	heads := slices.Clone(r.widths)
-	r.widen()
-	if r.fits() {
-		r.shared = make([]string, len(r.widths))
-	} else {
-		r.leaveOutShared()
-		copy(r.widths, heads)
-		r.widen()
-	}
-	leftOut := r.narrow(names)
+	leftOut := r.layout(names)
 	names = names[:len(r.widths)]
 	w := table.NewWriter()
 	w.SetStyle(plainStyle)

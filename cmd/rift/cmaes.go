@@ -63,7 +63,7 @@ payload, with ANYTHING in it, and prints {"fitness": NUMBER}, less is better. Or
 {"player": "heuristic:{x}", "baselines": ["random"], "games": 20}: the worker plays the games of
 the payload, the candidate's values in the place of {x}, and its score counts negative.`,
 				example: `  rift cmaes start --x0 '[1,0.5,0.3]' --sigma0 0.3 --bounds '[0,2]' --objective '{"command":"tune"}'
-  rift cmaes start --space '[{"name":"rate","low":0,"high":0.01},{"name":"batch","low":32,"high":512,"integer":true}]' --objective '{"command":"tune"}'
+  rift cmaes start --space '[{"name":"rate","low":0,"high":1},{"name":"size","low":8,"high":64}]' --objective '{"command":"tune"}'
   rift cmaes start --x0 '[0.5,0.5]' --sigma0 0.2 --config-key hex8_2p --generations 30 --objective '{"player":"heuristic:{x}","baselines":["random"],"games":20}'`,
 				help: startHelp,
 				show: showStored,

@@ -65,7 +65,7 @@ func newRoot(a *app) *cobra.Command {
 leases, nodes and their health. It serves that log over HTTP, and reads it back:
 shows, imports, replays and explains it.
 
-Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable.`,
+Exit codes: 0 done, 1 error, 2 done with findings, 3 conflict, 4 unreachable.`,
 		Example: `  rift serve
   rift work add --task-type selfplay --config-key hex8_2p
   rift work status
@@ -102,6 +102,7 @@ Exit codes: 0 done, 1 error, 2 done but with findings, 3 conflict, 4 unreachable
 	add("log", newLog(a), newReplay(a), newAt(a))
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newCalc(a), newSimulate(a), newVersion(a))
 	add("log", newReport(a), newWhy(a), newEffects(a))
+	root.SetHelpFunc(a.help)
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.InitDefaultCompletionCmd("completion")
 	groupsAnswerHelp(root)

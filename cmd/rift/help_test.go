@@ -1,0 +1,61 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// The help of every command fits a terminal, also a narrow one, and loses no word of
+// what it says; the lines of an example that was broken are one command again.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	words := func(said string) string { return strings.Join(strings.Fields(said), "") }
+	everyCommand(newTestRoot(), func(c *cobra.Command) {
+		for _, width := range []int{60, 80, 120} {
+			help := helpOf(c, width)
+			for line := range strings.SplitSeq(help, "\n") {
+				if n := len([]rune(line)); n > width && width >= 80 && ownCommand(c) {
+					t.Errorf("%s: want at most %d columns, found %d: %s", c.CommandPath(), width, n, line)
+				}
+			}
+			joined := words(strings.ReplaceAll(help, " \\\n", " ")) // without spaces: words wider than a line are broken
+			for _, want := range []string{c.Long, c.Short, c.Example} {
+				if want == c.Short && c.Long != "" {
+					continue
+				}
+				if !strings.Contains(joined, words(want)) {
+					t.Errorf("%s: want at %d columns every word of %q, found\n%s", c.CommandPath(), width, want, help)
+				}
+			}
+			for _, child := range c.Commands() {
+				if child.IsAvailableCommand() && !strings.Contains(joined, child.Name()+words(child.Short)) {
+					t.Errorf("%s: want %s with what it is for, found\n%s", c.CommandPath(), child.Name(), help)
+				}
+			}
+		}
+	})
+}
+
+// Paragraphs that fit stay as they were written, lists keep their columns.
+func TestRefill(t *testing.T) {
+	in := "These words were\nwritten so.\n\nThis line is longer than the width that there is,\nand goes on.\n\n  a     a name, and what it is for, which takes more\n        than a line\n  long  short\n  no list, but a line of its own that is wide enough\n\tend"
+	want := "These words were\nwritten so.\n\nThis line is longer than the width that\nthere is, and goes on.\n\n  a     a name, and what it is for,\n        which takes more than a line\n  long  short\n  no list, but a line of its own that is\n  wide enough\n\tend"
+	if got := refill(in, 40); got != want {
+		t.Errorf("want\n%s\nfound\n%s", want, got)
+	}
+}
+
+// The width is that of the terminal, or of COLUMNS.
+func TestHelpTakesTheWidthItHas(t *testing.T) {
+	for columns, most := range map[string]int{"": 80, "60": 60, "110": 110} {
+		r := riftWith(t, "", map[string]string{"COLUMNS": columns}, "nodes", "list", "--help")
+		widest := 0
+		for line := range strings.SplitSeq(r.stdout, "\n") {
+			widest = max(widest, len([]rune(line)))
+		}
+		if r.code != exitDone || widest > most || widest < most-12 {
+			t.Errorf("COLUMNS=%s: want lines of %d columns at most and about, found %d:\n%s", columns, most, widest, r.stdout)
+		}
+	}
+}

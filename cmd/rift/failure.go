@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections/store"
+	"github.com/ringrift/rift/transport"
 )
 
 // The exit codes that scripts rely on.
@@ -128,6 +130,7 @@ func headline(err error, coded *domain.Error) string {
 		if errors.As(err, &own) && own.Msg != "" {
 			message = strings.Replace(message, own.Error(), own.Msg, 1)
 		}
+		message += ": " + output.Plural(len(coded.Faults), "fault")
 	}
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
@@ -146,8 +149,21 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 		return "nothing is lost with them: the log has every event"
 	}
 	var words *usage
-	if errors.As(err, &words) || !isOurs(err) && coded.Code == domain.Invalid {
+	if errors.As(err, &words) || coded.Code == domain.Invalid && (!isOurs(err) || len(coded.Faults) > 0) || errors.Is(err, fs.ErrNotExist) {
 		return "see `" + ran.CommandPath() + " --help`"
+	}
+	var refused *transport.Refused
+	if errors.As(err, &refused) {
+		switch coded.Code {
+		case domain.Forbidden:
+			return "name the file of a token that may do this with --token-file or RIFT_TOKEN_FILE"
+		case domain.TooLarge:
+			return "send it in several calls, or have the node started with higher --limits-…"
+		case domain.Unavailable:
+			return "try again; `rift admin health` says how the node is"
+		case domain.Internal:
+			return "the log of the node says more; `rift admin health` says how it is"
+		}
 	}
 	switch coded.Code {
 	case domain.Unauthorized:

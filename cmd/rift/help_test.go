@@ -59,3 +59,16 @@ func TestHelpTakesTheWidthItHas(t *testing.T) {
 		}
 	}
 }
+
+// A long error fits the terminal, whole, and what to do next stands on a line of its own.
+func TestLongErrorsFitTheTerminal(t *testing.T) {
+	said := "rift: no answer from training-rack-eu-west-7-machine-foxtrot, training-rack-eu-west-7-machine-golf"
+	next := "  start a node with `rift serve`, or name another"
+	want := "rift: no answer from\n      training-rack-eu-west-7-machine-foxtrot,\n      training-rack-eu-west-7-machine-golf\n  start a node with `rift serve`, or name\n  another"
+	if got := noteLines(said+"\n"+next, 46); got != want {
+		t.Errorf("want\n%s\nfound\n%s", want, got)
+	}
+	if got := noteLines(said, 0); got != said {
+		t.Errorf("want it unbroken where there is no terminal, found %q", got)
+	}
+}

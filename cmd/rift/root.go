@@ -52,9 +52,26 @@ func (a *app) progress(title, unit string, total int64) *output.Progress {
 	return output.NewProgress(a.stderr, a.noProgress, title, unit, total)
 }
 
-// note prints a message for people on the error stream.
+// note prints a message for people on the error stream, in lines that fit a terminal.
 func (a *app) note(format string, args ...any) {
-	fmt.Fprintf(a.stderr, format+"\n", args...)
+	fmt.Fprintln(a.stderr, noteLines(fmt.Sprintf(format, args...), output.TerminalWidth(a.stderr)))
+}
+
+// noteLines breaks a message at a width, with what follows under its first word; 0 is no
+// terminal, whose reader may be a program and gets a line.
+func noteLines(said string, width int) string {
+	if width == 0 {
+		return said
+	}
+	lines := strings.Split(said, "\n")
+	for i, line := range lines {
+		column := indentOf(line)
+		if strings.HasPrefix(line, "rift: ") {
+			column = len("rift: ")
+		}
+		lines[i] = strings.Join(refilled([]string{line}, column, width), "\n")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -210,18 +210,18 @@ func TestProblemsOfANode(t *testing.T) {
 		exit   int
 		hint   string
 	}{
-		{domain.Invalid, 400, exitError, ""},
+		{domain.Invalid, 400, exitError, "see `rift work start --help`"},
 		{domain.Unauthorized, 401, exitError, "--token-file"},
-		{domain.Forbidden, 403, exitError, ""},
+		{domain.Forbidden, 403, exitError, "--token-file"},
 		{domain.NotFound, 404, exitError, "`rift work list`"},
 		{domain.Conflict, 409, exitConflict, "decide anew"},
 		{domain.StaleLease, 409, exitConflict, "claim again"},
-		{domain.TooLarge, 413, exitError, ""},
+		{domain.TooLarge, 413, exitError, "in several calls"},
 		{domain.TooMany, 429, exitError, "try again in 7 s"},
 		{domain.NotLeader, 421, exitUnreachable, "the leader is http://n2"},
-		{domain.Unavailable, 503, exitUnreachable, ""},
+		{domain.Unavailable, 503, exitUnreachable, "`rift admin health`"},
 		{domain.Timeout, 504, exitUnreachable, "--timeout"},
-		{domain.Internal, 500, exitError, ""},
+		{domain.Internal, 500, exitError, "the log of the node"},
 	} {
 		body, err := json.Marshal(map[string]any{
 			"type": "urn:rift:problem:" + string(c.code), "title": "A title", "detail": "work.start: task_id: too long", "code": c.code, "leader": "http://n2",
@@ -232,7 +232,7 @@ func TestProblemsOfANode(t *testing.T) {
 		}
 		node := newFakeNode(t, c.status, problemHeader, string(body))
 		r := rift(t, "work", "start", "t-1", "1", "--addr", node.URL, "-o", "json")
-		r.want(t, c.exit, `"code": "`+string(c.code)+`"`, "rift: work.start\n  task_id: too long\n")
+		r.want(t, c.exit, `"code": "`+string(c.code)+`"`, "rift: work.start: 1 fault\n  task_id: too long\n")
 		if !strings.Contains(r.stderr, c.hint) {
 			t.Errorf("%s: found %q, want the hint %q", c.code, r.stderr, c.hint)
 		}

@@ -13,7 +13,7 @@ func TestPrintConfig(t *testing.T) {
 	env := map[string]string{"RIFT_NODE_ID": "n7"}
 	riftWith(t, "", env, "serve", "--print-config", "--config", file, "--data", "d").want(t, exitDone, "data: d # --data\nlisten: 127.0.0.1:1 # "+file+"\n", "")
 	riftWith(t, "", env, "serve", "--print-config").want(t, exitDone, "node_id: n7 # RIFT_NODE_ID\n", "")
-	riftWith(t, "", map[string]string{"RIFT_LISTEN": "nowhere"}, "serve", "--log-level", "loud").want(t, exitError, "", "rift: settings\n  listen: want host:port, found \"nowhere\" (RIFT_LISTEN)\n  log_level: want debug, info, warn or error, found \"loud\" (--log-level)\n")
+	riftWith(t, "", map[string]string{"RIFT_LISTEN": "nowhere"}, "serve", "--log-level", "loud").want(t, exitError, "", "rift: settings: 2 faults\n  listen: want host:port, found \"nowhere\" (RIFT_LISTEN)\n  log_level: want debug, info, warn or error, found \"loud\" (--log-level)\n")
 	broken := writeFile(t, "rift.yaml", "listn: 127.0.0.1:1\n")
 	rift(t, "serve", "--config", broken).want(t, exitError, "", "listn: not a setting; did you mean listen? ("+broken+")")
 	rift(t, "work", "status", "--config", broken).want(t, exitError, "", "did you mean listen?")

@@ -81,6 +81,12 @@ func IsTerminal(stream any) bool {
 	return is
 }
 
+// TerminalWidth is how many columns the terminal behind a stream has; 0 when it is none.
+func TerminalWidth(stream any) int {
+	_, width := terminal(stream)
+	return width
+}
+
 // Column describes one column of a listing.
 type Column struct {
 	Name  string // snake_case, as in JSON; tables print it in upper case

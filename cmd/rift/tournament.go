@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,8 +104,50 @@ func showBracket(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 		standings.Doc = answer
 		return p.Print(standings)
 	}
-	_, err = io.WriteString(p.Out, found.Text())
-	return err
+	return printBracket(p, found, standings)
+}
+
+// printBracket prints the standings, then the rounds, the last one first.
+func printBracket(p *output.Printer, b tournamentview.Bracket, standings output.Listing) error {
+	standings.Above = b.Title() + "\n"
+	if b.Reason != "" {
+		standings.Above = b.Title() + "\n" + b.Reason + "\n"
+	}
+	if err := p.Print(standings); err != nil {
+		return err
+	}
+	for _, round := range slices.Backward(b.Rounds) {
+		if err := p.Print(roundListing(round)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// roundListing is the pairings of a round, one row each.
+func roundListing(round tournamentview.Round) output.Listing {
+	players := 0
+	for _, pairing := range round.Pairings {
+		players = max(players, len(pairing.Players))
+	}
+	l := output.Listing{Above: "\n" + round.Title(), Columns: []output.Column{{Name: "pairing", Title: "#", Right: true}}}
+	for i := range players {
+		l.Columns = append(l.Columns, output.Column{Name: fmt.Sprintf("player_%d", i+1)})
+	}
+	l.Columns = append(l.Columns, output.Column{Name: "result"}, output.Column{Name: "reason"})
+	for _, pairing := range round.Pairings {
+		row := make([]any, len(l.Columns))
+		row[0] = pairing.Pairing
+		for i, name := range pairing.Players {
+			row[i+1] = name
+		}
+		row[players+1] = pairing.ResultText()
+		if pairing.Result != nil && !pairing.Bye {
+			row[players+2] = pairing.Result.Reason
+		}
+		l.Rows = append(l.Rows, row)
+	}
+	return l
 }
 
 // standingsListing is the standings, one row a player.
@@ -114,11 +157,12 @@ func standingsListing(b tournamentview.Bracket) output.Listing {
 		{Name: "participant", Max: 24},
 		{Name: "points", Right: true},
 		{Name: "games", Wide: true, Right: true},
-		{Name: "wins", Right: true},
-		{Name: "draws", Right: true},
-		{Name: "losses", Right: true},
+		{Name: "wins", Title: "w", Right: true},
+		{Name: "draws", Title: "d", Right: true},
+		{Name: "losses", Title: "l", Right: true},
+		{Name: "withdrawn", Title: "withdrew"},
 	}}
-	names := []string{"direct", "buch-1", "buchholz", "s-b", "won"}
+	names := []string{"direct", "buch-1", "buchholz", "s-b", "won"} // what Values of tie-breaks gives
 	breaks := len(b.Standings) > 0 && len(b.Standings[0].TieBreaks.Values()) == len(names)
 	if breaks {
 		for _, name := range names {
@@ -126,11 +170,10 @@ func standingsListing(b tournamentview.Bracket) output.Listing {
 		}
 	}
 	for _, s := range b.Standings {
-		name := s.Participant
+		row := []any{s.Rank, s.Participant, s.Points, s.Games, s.Wins, s.Draws, s.Losses, nil}
 		if s.Withdrawn {
-			name += " (withdrew)"
+			row[7] = true
 		}
-		row := []any{s.Rank, name, s.Points, s.Games, s.Wins, s.Draws, s.Losses}
 		if breaks {
 			for _, v := range s.TieBreaks.Values() {
 				row = append(row, v)

@@ -22,7 +22,7 @@ func TestTournamentFromTheCommandLine(t *testing.T) {
 	do("tournament", "withdraw", "spring", "a", "--reason", "lost").want(t, exitDone, `TOURNAMENT_COMPLETED`, "")
 	do("tournament", "cancel", "spring").want(t, exitConflict, "", "is done")
 	do("tournament", "bracket", "spring", "-o", "table").want(t, exitDone, "1  b ", "")
-	do("tournament", "bracket", "spring", "-o", "csv").want(t, exitDone, "rank,participant,points,games,wins,draws,losses,direct,buch-1,buchholz,s-b,won\n1,b,1.5,2,1,1,0,", "")
+	do("tournament", "bracket", "spring", "-o", "csv").want(t, exitDone, "rank,participant,points,games,wins,draws,losses,withdrawn,direct,buch-1,buchholz,s-b,won\n1,b,1.5,2,1,1,0,,", "")
 	drawn := do("tournament", "bracket", "spring", "-o", "svg")
 	drawn.want(t, exitDone, "</svg>", "")
 	if !strings.HasPrefix(drawn.stdout, "<svg ") {

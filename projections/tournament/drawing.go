@@ -49,8 +49,8 @@ func number(v float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", v), "0"), ".")
 }
 
-// resultText returns a pairing's result as one word.
-func (p Pairing) resultText() string {
+// ResultText returns a pairing's result as one word.
+func (p Pairing) ResultText() string {
 	switch {
 	case p.Bye:
 		return "bye"
@@ -68,8 +68,8 @@ func (p Pairing) resultText() string {
 	return strings.Join(parts, ":")
 }
 
-// title returns the line above a bracket.
-func (b Bracket) title() string {
+// Title returns the line above a bracket.
+func (b Bracket) Title() string {
 	title := fmt.Sprintf("%s: %s, %s, %d games", b.TournamentID, strings.ReplaceAll(string(b.Format), "_", " "), b.State, b.Games)
 	if b.ConfigKey != "" {
 		title += " of " + string(b.ConfigKey)
@@ -117,7 +117,7 @@ func middle(name string, most int) string {
 func (b Bracket) Text() string {
 	var out strings.Builder
 	line := func(format string, args ...any) { out.WriteString(plain(fmt.Sprintf(format, args...)) + "\n") }
-	line("%s", b.title())
+	line("%s", b.Title())
 	if b.Reason != "" {
 		line("%s", b.Reason)
 	}
@@ -145,9 +145,9 @@ func (b Bracket) Text() string {
 		for _, p := range r.Pairings {
 			names := make([]string, len(p.Players))
 			for i, name := range p.Players {
-				names[i] = middle(name, (textWidth-len("   1    ")-len(p.resultText())-3*(len(names)-1))/len(names))
+				names[i] = middle(name, (textWidth-len("   1    ")-len(p.ResultText())-3*(len(names)-1))/len(names))
 			}
-			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(names, " - "), p.resultText())
+			row := fmt.Sprintf("%4d  %s  %s", p.Pairing, strings.Join(names, " - "), p.ResultText())
 			if p.Result != nil && p.Result.Reason != "" && !p.Bye {
 				reason := "(" + p.Result.Reason + ")"
 				if utf8.RuneCountInString(row+" "+reason) > textWidth {

@@ -60,7 +60,7 @@ func (d *drawing) String() string {
 // for each round, with a note at its foot. Equal brackets give equal bytes.
 func (b Bracket) SVG(note string) string {
 	d := &drawing{}
-	d.text(svgMargin, svgMargin+svgRow/2, "h", b.title())
+	d.text(svgMargin, svgMargin+svgRow/2, "h", b.Title())
 	if b.Format.KnockOut() {
 		b.tree(d)
 	} else {

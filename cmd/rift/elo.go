@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -208,43 +209,59 @@ func showMatches(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	l := output.Listing{Doc: answer, Empty: e.empty, Columns: []output.Column{
 		{Name: "position", Right: true},
 		{Name: "time"},
-		{Name: "fact"},
-		{Name: "outcome", Max: 100},
+		{Name: "fact", Max: 16},
+		{Name: "player"},
+		{Name: "outcome"},
+		{Name: "against"},
 	}}
 	for _, row := range found.Matches {
-		name, outcome, err := matchText(row)
+		match, err := matchRow(row)
 		if err != nil {
 			return err
 		}
-		l.Rows = append(l.Rows, []any{row.Position, row.Time, name, outcome})
+		l.Rows = append(l.Rows, append([]any{row.Position, row.Time}, match...))
 		l.Items = append(l.Items, row)
 	}
 	return p.Print(l)
 }
 
-// matchText describes a match fact for people: its name, and the result of each player.
-func matchText(row eloview.MatchFact) (name, outcome string, err error) {
+// matchRow is a match fact for people: its name, who did best or whom it is about, how
+// that ended, and against whom.
+func matchRow(row eloview.MatchFact) ([]any, error) {
 	if row.Type == (elo.MatchRecorded{}).EventType() {
 		match, err := decode[elo.MatchRecorded](row.Fact)
 		if err != nil {
-			return "", "", err
+			return nil, err
 		}
-		var players []string
-		for i, player := range match.Participants {
-			if i < len(match.Ranks) {
-				players = append(players, fmt.Sprintf("%d. %s", match.Ranks[i], player.Name()))
+		order := make([]int, min(len(match.Participants), len(match.Ranks)))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(match.Ranks[a], match.Ranks[b]) })
+		if len(order) == 0 {
+			return []any{match.MatchID}, nil
+		}
+		outcome := "won"
+		var others []string
+		for _, i := range order[1:] {
+			if match.Ranks[i] == match.Ranks[order[0]] {
+				outcome = "drew"
 			}
+			name := match.Participants[i].Name()
+			if len(order) > 2 {
+				name = fmt.Sprintf("%d. %s", match.Ranks[i], name)
+			}
+			others = append(others, name)
 		}
-		slices.Sort(players)
-		return match.MatchID, strings.Join(players, ", "), nil
+		return []any{match.MatchID, match.Participants[order[0]].Name(), outcome, strings.Join(others, ", ")}, nil
 	}
 	results, err := decode[elo.ResultsRecorded](row.Fact)
 	if err != nil {
-		return "", "", err
+		return nil, err
 	}
-	var against []string
+	var outcomes, opponents []string
 	for _, r := range results.Results {
-		against = append(against, fmt.Sprintf("+%d −%d =%d against %s", r.Wins, r.Losses, r.Draws, r.Opponent))
+		outcomes, opponents = append(outcomes, fmt.Sprintf("+%d−%d=%d", r.Wins, r.Losses, r.Draws)), append(opponents, r.Opponent)
 	}
-	return results.FactID, string(results.ModelID) + " " + strings.Join(against, ", "), nil
+	return []any{results.FactID, string(results.ModelID), strings.Join(outcomes, ", "), strings.Join(opponents, ", ")}, nil
 }

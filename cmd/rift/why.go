@@ -238,11 +238,7 @@ func printCauses(p *output.Printer, found causes, payload bool) error {
 			list.add("because of an event that is not there: " + link.Missing)
 		case link.Kind == "command":
 			list.add(commandLineOf(link))
-			for _, event := range link.Events {
-				if len(link.Events) > 1 {
-					list.more("with " + eventLineOf(event))
-				}
-			}
+			list.siblings(link.Events)
 		case len(link.Events) > 0:
 			list.event("because of ", link.Events[0])
 		}
@@ -291,6 +287,23 @@ func (l *numbered) add(line string) {
 func (l *numbered) more(line string) {
 	for part := range strings.SplitSeq(wrapLines(line, l.width-len(indent)), "\n") {
 		l.b.WriteString(indent + part + "\n")
+	}
+}
+
+// maxSiblings bounds the events of one command that people are shown.
+const maxSiblings = 12
+
+// siblings lists the events of a command that decided more than one.
+func (l *numbered) siblings(events []transport.EventRecord) {
+	for i, event := range events {
+		switch {
+		case len(events) == 1:
+		case i == maxSiblings-1 && len(events) > maxSiblings:
+			l.more(fmt.Sprintf("with %s more, to position %s; -o json lists them", output.Count(len(events)-i), events[len(events)-1].Position))
+			return
+		default:
+			l.more("with " + eventLineOf(event))
+		}
 	}
 }
 

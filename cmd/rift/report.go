@@ -311,6 +311,7 @@ func printParts(p *output.Printer, doc any, items []any, title string, footer re
 		return nil
 	case output.Table, output.Wide:
 	}
+	p.Now = time.Time{} // a report says the same on every day, so its times have their dates
 	if err := p.Line(title); err != nil {
 		return err
 	}

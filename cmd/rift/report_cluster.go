@@ -7,7 +7,6 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/cmd/internal/report"
-	"github.com/ringrift/rift/domain"
 )
 
 // clusterReport is the report on who led.
@@ -41,7 +40,7 @@ func printClusterReport(p *output.Printer, f *report.Fold) error {
 			by = "election"
 		}
 		items = append(items, one)
-		timeline.Rows = append(timeline.Rows, []any{string(one.Leader), one.Term, by, one.Since.Format(domain.Timestamp), spanCell(one.Lasted), one.Seen, one.Position})
+		timeline.Rows = append(timeline.Rows, []any{string(one.Leader), one.Term, by, one.Since, spanCell(one.Lasted), one.Seen, one.Position})
 	}
 	disputed := output.Listing{Columns: []output.Column{{Name: "since"}, {Name: "lasted", Right: true}, {Name: "who believed whom"}, {Name: "position", Right: true, Wide: true}}}
 	for _, one := range c.Disagreements {
@@ -49,13 +48,13 @@ func printClusterReport(p *output.Printer, f *report.Fold) error {
 		for _, side := range one.Leaders {
 			sides = append(sides, fmt.Sprintf("%s: %s", side.Leader, strings.Join(side.By, ", ")))
 		}
-		disputed.Rows = append(disputed.Rows, []any{one.Since.Format(domain.Timestamp), spanCell(one.Lasted), strings.Join(sides, "; "), one.Position})
+		disputed.Rows = append(disputed.Rows, []any{one.Since, spanCell(one.Lasted), strings.Join(sides, "; "), one.Position})
 	}
 	losses := output.Listing{Columns: []output.Column{
 		{Name: "since"}, {Name: "lasted", Right: true}, {Name: "alive", Right: true}, {Name: "majority", Right: true}, {Name: "reckoned", Right: true}, {Name: "missing"}, {Name: "position", Right: true, Wide: true},
 	}}
 	for _, one := range c.Losses {
-		losses.Rows = append(losses.Rows, []any{one.Since.Format(domain.Timestamp), spanCell(one.Lasted), one.Least, fmt.Sprintf("%d of %d", one.Majority, one.Voters), one.Reckoned, strings.Join(one.Missing, ", "), one.Position})
+		losses.Rows = append(losses.Rows, []any{one.Since, spanCell(one.Lasted), one.Least, fmt.Sprintf("%d of %d", one.Majority, one.Voters), one.Reckoned, strings.Join(one.Missing, ", "), one.Position})
 	}
 	changes := output.Listing{Columns: []output.Column{{Name: "at"}, {Name: "from"}, {Name: "to"}, {Name: "term", Right: true}, {Name: "took", Right: true}, {Name: "position", Right: true, Wide: true}}}
 	for _, one := range c.Failovers {
@@ -63,7 +62,7 @@ func printClusterReport(p *output.Printer, f *report.Fold) error {
 		if one.Gap != nil {
 			took = spanCell(*one.Gap)
 		}
-		changes.Rows = append(changes.Rows, []any{one.At.Format(domain.Timestamp), string(one.From), string(one.To), one.Term, took, one.Position})
+		changes.Rows = append(changes.Rows, []any{one.At, string(one.From), string(one.To), one.Term, took, one.Position})
 	}
 	voters := output.Listing{Columns: []output.Column{{Name: "voter"}, {Name: "online"}, {Name: "changes", Right: true}, {Name: "offline", Right: true}}}
 	for _, one := range c.Voters {

@@ -113,7 +113,7 @@ func printEloReport(p *output.Printer, told report.Ratings) error {
 
 // crossListing is a table of players against players; columns are numbered by place.
 func crossListing(players []string, cell func(i, j int) any) output.Listing {
-	l := output.Listing{Columns: []output.Column{{Name: "place", Right: true}, {Name: "model_id", Max: 16}}}
+	l := output.Listing{Columns: []output.Column{{Name: "place", Title: "#", Right: true}, {Name: "model_id", Max: 16}}}
 	for j := range players {
 		l.Columns = append(l.Columns, output.Column{Name: fmt.Sprint(j + 1), Right: true, Wide: j >= eloCrossColumns})
 	}

@@ -126,20 +126,20 @@ func printNodesReport(p *output.Printer, f *report.Fold) error {
 	nodes := output.Listing{Columns: []output.Column{
 		{Name: "node"},
 		{Name: "state"},
+		{Name: "wasted_gpu_hours", Title: "wasted", Right: true},
+		{Name: "gpu_hours", Title: "gpu h", Right: true},
+		{Name: "busy_percent", Title: "busy %", Right: true},
+		{Name: "attempts", Title: "tries", Right: true},
+		{Name: "done", Right: true},
+		{Name: "failed", Right: true},
+		{Name: "unhealthy", Title: "unwell", Right: true},
+		{Name: "offline", Title: "off", Right: true},
 		{Name: "gpus", Right: true},
 		{Name: "busy", Right: true},
 		{Name: "idle", Right: true},
-		{Name: "unhealthy", Right: true},
-		{Name: "offline", Right: true},
-		{Name: "busy_percent", Right: true},
-		{Name: "attempts", Right: true},
-		{Name: "done", Right: true},
-		{Name: "failed", Right: true},
 		{Name: "expired", Right: true},
 		{Name: "revoked", Right: true},
 		{Name: "refused", Right: true},
-		{Name: "gpu_hours", Right: true},
-		{Name: "wasted_gpu_hours", Right: true},
 		{Name: "flaps", Right: true},
 		{Name: "idle_gpu_hours", Right: true, Wide: true},
 		{Name: "lease_hours", Right: true, Wide: true},
@@ -160,9 +160,9 @@ func printNodesReport(p *output.Printer, f *report.Fold) error {
 			idle = *node.IdleGPU
 		}
 		nodes.Rows = append(nodes.Rows, []any{
-			string(node.NodeID), string(node.State), gpus, spanCell(node.Busy), spanCell(node.Idle), spanCell(node.Unhealthy), spanCell(node.Offline), share,
-			node.Attempts, node.Done, node.Failed, node.Expired, node.Revoked, node.Refused,
-			node.GPUHours, node.WastedGPU, node.Flaps, idle, node.LeaseHours, node.WastedHours, node.Salvaged, spanCell(node.Unknown),
+			string(node.NodeID), string(node.State), node.WastedGPU, node.GPUHours, share,
+			node.Attempts, node.Done, node.Failed, spanCell(node.Unhealthy), spanCell(node.Offline), gpus, spanCell(node.Busy), spanCell(node.Idle),
+			node.Expired, node.Revoked, node.Refused, node.Flaps, idle, node.LeaseHours, node.WastedHours, node.Salvaged, spanCell(node.Unknown),
 		})
 	}
 	for _, node := range n.Nodes {

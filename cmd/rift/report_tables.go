@@ -133,7 +133,7 @@ func printNodesReport(p *output.Printer, f *report.Fold) error {
 		{Name: "done", Right: true},
 		{Name: "failed", Right: true},
 		{Name: "unhealthy", Title: "unwell", Right: true},
-		{Name: "offline", Title: "off", Right: true},
+		{Name: "offline", Right: true},
 		{Name: "gpus", Right: true},
 		{Name: "busy", Right: true},
 		{Name: "idle", Right: true},

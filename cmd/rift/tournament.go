@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -170,18 +172,23 @@ func standingsListing(b tournamentview.Bracket) output.Listing {
 		}
 	}
 	for _, s := range b.Standings {
-		row := []any{s.Rank, s.Participant, s.Points, s.Games, s.Wins, s.Draws, s.Losses, nil}
+		row := []any{s.Rank, s.Participant, pointsText(s.Points), s.Games, s.Wins, s.Draws, s.Losses, nil}
 		if s.Withdrawn {
 			row[7] = true
 		}
 		if breaks {
 			for _, v := range s.TieBreaks.Values() {
-				row = append(row, v)
+				row = append(row, pointsText(v))
 			}
 		}
 		l.Rows, l.Items = append(l.Rows, row), append(l.Items, s)
 	}
 	return l
+}
+
+// pointsText writes points without zeros behind them: 3, 1.5.
+func pointsText(v float64) string {
+	return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64)
 }
 
 func tournamentsTable(found tournamentview.Tournaments) output.Listing {

@@ -72,7 +72,7 @@ func printTournamentReport(p *output.Printer, told report.TournamentReport) erro
 			case points == nil:
 				cells = append(cells, nil)
 			default:
-				cells = append(cells, *points)
+				cells = append(cells, pointsText(*points))
 			}
 		}
 		cross.Rows = append(cross.Rows, cells)

@@ -26,9 +26,9 @@ func (r *Rows) isWhole(i int) bool {
 
 // narrow takes room from the widest columns until a row fits: from lists among numbers,
 // from words down to a few of them, then from the heads of numbers, then from words down
-// to a beginning.
-// Numbers and times stay whole. What does not fit then is left out, from the right, and the
-// others have its room; it says how many columns that are.
+// to a beginning. Numbers and times stay whole. What does not fit then is left out, from
+// the right, and so are up to two numbers at the right end where that keeps the heads of
+// the others whole. The rest has their room; it says how many columns are left out.
 func (r *Rows) narrow(names []string) (leftOut int) {
 	if r.fits() {
 		return 0
@@ -45,8 +45,9 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 			return least
 		}
 	}
-	for columns := all; columns > 1; columns-- {
-		r.widths, r.shown = slices.Clone(natural[:columns]), r.shown[:columns]
+	shown := r.shown
+	squeeze := func(columns int, wholeHeads bool) {
+		r.widths, r.shown = slices.Clone(natural[:columns]), shown[:columns]
 		r.shrink(func(i int) int {
 			if r.columns[r.shown[i]].Right && !r.isWhole(i) {
 				return 12
@@ -55,16 +56,28 @@ func (r *Rows) narrow(names []string) (leftOut int) {
 		})
 		r.shrink(func(i int) int { return max(words(16)(i), text.StringWidth(names[i])) })
 		r.shrink(func(i int) int {
-			if r.isWhole(i) {
+			if r.isWhole(i) && !wholeHeads {
 				return max(r.longest(i), 4)
 			}
 			return r.widths[i]
 		})
 		r.shrink(func(i int) int { return max(words(leastWords)(i), min(text.StringWidth(names[i]), 12)) })
 		r.shrink(words(leastWords))
-		if r.fits() {
-			return all - columns
+	}
+	for columns := all; columns > 1; columns-- {
+		if squeeze(columns, false); !r.fits() {
+			continue
 		}
+		for fewer := columns; fewer > columns-3 && fewer > 1; fewer-- {
+			if squeeze(fewer, true); r.fits() {
+				return all - fewer
+			}
+			if r.shown = shown; !r.isWhole(fewer - 1) {
+				break
+			}
+		}
+		squeeze(columns, false)
+		return all - columns
 	}
 	r.widths, r.shown = natural[:1], r.shown[:1]
 	r.shrink(func(int) int { return 1 })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -122,6 +123,9 @@ func showHandlers(p *output.Printer, answer json.RawMessage, _ endpoint) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(live.Handlers, func(a, b transport.HandlerRow) int {
+		return cmp.Or(cmp.Compare(b.DeadLetters, a.DeadLetters), cmp.Compare(b.Failures, a.Failures))
+	})
 	l := output.List(live.Handlers, []output.ColumnOf[transport.HandlerRow]{
 		{Name: "event"},
 		{Name: "handler", Key: "name"},

@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/output"
+	"github.com/ringrift/rift/domain"
 	adminview "github.com/ringrift/rift/projections/admin"
 	"github.com/ringrift/rift/transport"
 )
@@ -85,11 +88,42 @@ func showDeadLetters(p *output.Printer, answer json.RawMessage, e endpoint) erro
 		{Name: "first", Wide: true},
 	})
 	l.Doc, l.Empty = answer, e.empty
-	if err := p.Print(l); err != nil {
+	if p.Format == output.Table && len(dead.DeadLetters) > 0 {
+		err = p.Line(lettersText(p, dead.DeadLetters))
+	} else {
+		err = p.Print(l)
+	}
+	if err != nil {
 		return err
 	}
 	if n := len(dead.DeadLetters); n > 0 {
 		return &findings{n, "dead letter"}
 	}
 	return nil
+}
+
+// mostOfError is how much of a letter's error the list of letters shows.
+const mostOfError = 400
+
+// lettersText lists dead letters for people as paragraphs: the id, by which the other
+// commands know a letter, is whole, and of the error there is more than a beginning.
+func lettersText(p *output.Printer, letters []transport.DeadLetter) string {
+	const indent = "    "
+	width := pageWidth(p)
+	var b strings.Builder
+	for _, letter := range letters {
+		b.WriteString(wrapLines(letter.ID, width) + "\n")
+		about := fmt.Sprintf("%s, %s, the last %s", letter.EventType, output.Plural(letter.Attempts, "attempt"), output.ShortTime(letter.Last, p.Now))
+		said := letter.Error
+		if clipped := domain.Clip(said, mostOfError); clipped != said {
+			said = clipped + " (show has the rest)"
+		}
+		for _, part := range []string{about, said} {
+			for line := range strings.SplitSeq(wrapLines(part, width-len(indent)), "\n") {
+				b.WriteString(indent + line + "\n")
+			}
+		}
+	}
+	b.WriteString("\n" + wrapLines("Look at one, try it again or give it up: rift admin dead-letters show, retry or discard ID", width))
+	return b.String()
 }

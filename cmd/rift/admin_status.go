@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/ringrift/rift/cmd/internal/output"
@@ -132,8 +131,9 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, e endpoint) error
 		paused = append(paused, row.Kind+": "+row.Reasons())
 	}
 	l := output.Listing{Doc: answer, Columns: []output.Column{{Name: "state"}, {Name: "part"}, {Name: "trouble"}, {Name: "causes", Wide: true}}, Empty: "no trouble"}
+	room := roomForReasons(p, page.Trouble)
 	for _, check := range page.Trouble {
-		l.Rows = append(l.Rows, []any{string(check.State), check.Name, reason(p, check), strings.Join(check.Causes, "\n")})
+		l.Rows = append(l.Rows, []any{string(check.State), check.Name, reason(p, check, room), strings.Join(check.Causes, "\n")})
 		l.Items = append(l.Items, check)
 	}
 	l.Above = string(page.Status) + ": " + about + "\n"
@@ -163,12 +163,22 @@ func showStatusPage(p *output.Printer, answer json.RawMessage, e endpoint) error
 	return nil
 }
 
-// reason lists why a node is in trouble, in lines that keep the page within 80 columns.
-func reason(p *output.Printer, check transport.Check) string {
+// reason is why a node is in trouble, in lines of a width that keeps the page as wide as
+// the terminal.
+func reason(p *output.Printer, check transport.Check, room int) string {
 	if p.Format == output.Table {
-		return text.WrapSoft(check.Reason, 54)
+		return wrapLines(check.Reason, room)
 	}
 	return check.Reason
+}
+
+// roomForReasons is what the states and the names of parts leave of a line.
+func roomForReasons(p *output.Printer, checks []transport.Check) int {
+	state, part := len("state"), len("part")
+	for _, check := range checks {
+		state, part = max(state, len(check.State)), max(part, len(check.Name))
+	}
+	return max(pageWidth(p)-state-part-2*len("  "), 20)
 }
 
 func clusterText(row nodesview.ClusterRow) string {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +32,7 @@ func showDaemons(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(found.Daemons, func(a, b nodesview.DaemonAnswer) int { return cmp.Compare(daemonTrouble(b), daemonTrouble(a)) })
 	l := output.List(found.Daemons, []output.ColumnOf[nodesview.DaemonAnswer]{
 		{Name: "node_id"},
 		{Name: "daemon", Key: "daemon_name"},
@@ -51,6 +54,17 @@ func showDaemons(p *output.Printer, answer json.RawMessage, e endpoint) error {
 		l.Below = "more: rift daemons --from " + found.Next
 	}
 	return p.Print(l)
+}
+
+// daemonTrouble ranks daemons: one that crashes again and again, one that is down.
+func daemonTrouble(row nodesview.DaemonAnswer) int {
+	switch {
+	case row.CrashLoopSince != nil:
+		return 2
+	case row.UpSince == nil:
+		return 1
+	}
+	return 0
 }
 
 func newSyncs(a *app) *cobra.Command {

@@ -37,7 +37,7 @@ func TestTheFactsOfTwoNodesAreBroughtTogether(t *testing.T) {
 	first.want(t, exitDone, `"taken_here": 1,`, "")
 	first.want(t, exitDone, `"taken_there": 230,`, "")
 	sync().want(t, exitDone, `"in_both": 232,`, "")
-	riftWith(t, "", env, "elo", "matches", "hex8_2p", "--limit", "500", "-o", "table").want(t, exitDone, "1. bbbb, 2. heuristic", "")
+	riftWith(t, "", env, "elo", "matches", "hex8_2p", "--limit", "500", "-o", "table").want(t, exitDone, "bbbb    won      heuristic", "")
 
 	play(t, here, "g9", "aaaa", "bbbb")
 	play(t, there, "g9", "bbbb", "aaaa")

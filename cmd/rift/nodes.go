@@ -11,6 +11,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	nodescmd "github.com/ringrift/rift/commands/nodes"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/swim"
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	swimwire "github.com/ringrift/rift/transport/swim"
@@ -147,6 +148,10 @@ func showNodes(p *output.Printer, answer json.RawMessage, e endpoint) error {
 	if err != nil {
 		return err
 	}
+	worst := []nodes.State{nodes.StateOffline, nodes.StateSick, nodes.StateRegistered, nodes.StateOnline, nodes.StateRetired}
+	slices.SortStableFunc(rows, func(a, b nodesview.NodeRow) int {
+		return cmp.Compare(slices.Index(worst, a.State), slices.Index(worst, b.State))
+	})
 	l := output.List(rows, []output.ColumnOf[nodesview.NodeRow]{
 		{Name: "node_id"},
 		{Name: "state"},

@@ -29,7 +29,7 @@ func relayTable(found wire.Status) output.Listing {
 		{Name: "polls"},
 		{Name: "queued"},
 		{Name: "taken", Key: "delivered"},
-		{Name: "oldest_s", Key: "oldest_seconds"},
+		{Name: "oldest_s", Key: "oldest_seconds", Right: true},
 		{Name: "answered"},
 		{Name: "expired"},
 		{Name: "refused"},

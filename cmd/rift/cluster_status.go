@@ -40,7 +40,10 @@ that they do.`,
 				return err
 			}
 			first, err := a.askState(c.Context(), settings)
-			if err != nil {
+			switch {
+			case domain.CodeOf(err) == domain.NotFound:
+				return hinted(err, "`rift status` shows a node that is alone; `rift cluster --help` says how to begin a cluster")
+			case err != nil:
 				return err
 			}
 			seen := a.askMembers(c.Context(), settings, first)

@@ -135,6 +135,7 @@ func headline(err error, coded *domain.Error) string {
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
 	}
+	message = strings.TrimPrefix(strings.TrimPrefix(message, "rift: "), "rift ") // the program's name stands before it anyway
 	return strings.ReplaceAll(message, "\n", "; ")
 }
 
@@ -148,8 +149,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	if errors.As(err, &rows) && rows.Damaged {
 		return "nothing is lost with them: the log has every event"
 	}
-	var words *usage
-	if errors.As(err, &words) || coded.Code == domain.Invalid && (!isOurs(err) || len(coded.Faults) > 0) || errors.Is(err, fs.ErrNotExist) {
+	if coded.Code == domain.Invalid || coded.Code == domain.NotFound || errors.Is(err, fs.ErrNotExist) {
 		return "see `" + ran.CommandPath() + " --help`"
 	}
 	var refused *transport.Refused
@@ -185,12 +185,6 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	default:
 		return ""
 	}
-}
-
-// isOurs reports whether an error was worded by this project and not by cobra.
-func isOurs(err error) bool {
-	var own *domain.Error
-	return errors.As(err, &own)
 }
 
 func exitCode(code domain.Code) int {

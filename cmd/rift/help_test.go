@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,5 +71,22 @@ func TestLongErrorsFitTheTerminal(t *testing.T) {
 	}
 	if got := noteLines(said, 0); got != said {
 		t.Errorf("want it unbroken where there is no terminal, found %q", got)
+	}
+}
+
+// An error ends with what to do next, on a line of its own, and does not say rift twice.
+func TestErrorsSayWhatToDoNext(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "gone")
+	for _, words := range []string{
+		"bogus", "work bogus", "work claim", "work complete a b", "work list --bogus", "work list -o yaml", "work list --addr foo:bar", "work list --addr http://127.0.0.1:1",
+		"work list --data " + gone, "work list --token-file " + gone, "log show " + gone, "log salvage " + gone + " b", "log copy " + gone + " b", "log import " + gone,
+		"log verify", "serve --listen nowhere", "serve --data d --read-only --rebuild", "worker", "play", "replay", "replay " + gone, "report elo hex8_2p", "at 5", "why x",
+		"calc fit " + gone, "calc elo a", "elo sync hex8_2p", "elo import hex8_2p " + gone, "simulate " + gone, "catalog NOTHING", "cluster init x", "cluster add x", "status --watch --every 1ms",
+	} {
+		r := rift(t, strings.Fields(words)...)
+		lines := strings.Split(strings.TrimRight(r.stderr, "\n"), "\n")
+		if r.code == exitDone || len(lines) < 2 || !strings.HasPrefix(lines[len(lines)-1], "  ") || !strings.HasPrefix(lines[0], "rift: ") || strings.HasPrefix(lines[0], "rift: rift") {
+			t.Errorf("rift %s: want an error and what to do next, found exit %d\n%s", words, r.code, r.stderr)
+		}
 	}
 }

@@ -205,12 +205,7 @@ func orNothing(words []string) string {
 	return strings.Join(words, " ")
 }
 
+// usagef is a mistake on the command line.
 func usagef(format string, args ...any) error {
-	return &usage{domain.Errorf(domain.Invalid, format, args...)}
+	return domain.Errorf(domain.Invalid, format, args...)
 }
-
-// usage is a mistake on the command line.
-type usage struct{ err error }
-
-func (u *usage) Error() string { return u.err.Error() }
-func (u *usage) Unwrap() error { return u.err }

@@ -163,6 +163,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 			return "try again; `rift admin health` says how the node is"
 		case domain.Internal:
 			return "the log of the node says more; `rift admin health` says how it is"
+		default:
 		}
 	}
 	switch coded.Code {

@@ -107,7 +107,7 @@ func TestDeadLettersFitTheTerminal(t *testing.T) {
 	for i := range 30 {
 		letters.DeadLetters = append(letters.DeadLetters, transport.DeadLetter{
 			ID: fmt.Sprintf("training_attempt_failed.TRAINING_ATTEMPT_FAILED@%d", 1_000_000+i), Handler: "training_attempt_failed", EventPosition: domain.Position(1_000_000 + i),
-			EventType: "TRAINING_ATTEMPT_FAILED", Error: longError + " " + longError, Attempts: 12, Last: time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
+			EventType: "TRAINING_ATTEMPT_FAILED", Error: "\x1b[2J" + longError + longError, Attempts: 12, Last: time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
 		})
 	}
 	said := showAt80(t, showDeadLetters, letters)
@@ -115,6 +115,9 @@ func TestDeadLettersFitTheTerminal(t *testing.T) {
 		if !strings.Contains("\n"+said, "\n"+letter.ID+"\n") {
 			t.Errorf("want %s on a line of its own", letter.ID)
 		}
+	}
+	if strings.Contains(said, "\x1b") {
+		t.Error("want nothing in an error to steer the terminal")
 	}
 	joined := strings.Join(strings.Fields(said), " ")
 	if strings.Count(joined, "field Failed.attempt of type int") != 30 || strings.Count(joined, "… (show has the rest)") != 30 {

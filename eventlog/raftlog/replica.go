@@ -63,6 +63,7 @@ type replica struct {
 	appliedTerm uint64
 	applied     uint64
 	led         bool
+	told        acknowledgement // the last one that was sent
 	since       roleSince
 }
 
@@ -71,6 +72,11 @@ type roleSince struct {
 	role raft.StateType
 	term uint64
 	tick uint64
+}
+
+// acknowledgement tells a leader up to which entry this node has its log.
+type acknowledgement struct {
+	to, term, index, tick uint64
 }
 
 // job is committed entries to apply, or a snapshot whose records have to be copied.
@@ -200,9 +206,27 @@ func (r *replica) respond(messages []*raftpb.Message) {
 			_ = r.raw.Step(m) // its own messages are never refused
 			continue
 		}
-		out = append(out, m)
+		if !r.repeats(m) {
+			out = append(out, m)
+		}
 	}
 	r.dispatch(out)
+}
+
+// repeats tells a message that acknowledges what another one did in the same tick. Raft
+// answers each message that only moves the commit index so, which is every second one
+// under load. In another tick it is sent, for the first may have been lost.
+func (r *replica) repeats(m *raftpb.Message) bool {
+	if m.GetType() != raftpb.MsgAppResp {
+		return false
+	}
+	now := acknowledgement{m.GetTo(), m.GetTerm(), m.GetIndex(), r.ticks}
+	if m.GetReject() {
+		now = acknowledgement{} // the leader waits for an answer after this one
+	}
+	before := r.told
+	r.told = now
+	return now == before && !m.GetReject()
 }
 
 // dispatch sends messages, all messages to one node together.

@@ -136,6 +136,7 @@ func (l *Log) receive(ctx context.Context, channel *grpc.ClientConn, options *st
 		if err != nil {
 			return failure(err, reading.Trailer())
 		}
+		l.heard()
 		if err := each(message); err != nil {
 			return err
 		}

@@ -3,7 +3,9 @@ package esdb_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,6 +206,75 @@ func TestANodeThatComesBack(t *testing.T) {
 	cancel()
 	for item := range told {
 		t.Errorf("want nothing more, found %+v", item)
+	}
+}
+
+// lines is a log whose lines a test waits for.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// The log of the process says once that the database does not answer, and once that it
+// does again.
+func TestANodeThatIsAwayIsTold(t *testing.T) {
+	t.Parallel()
+	address := "127.0.0.1:0"
+	start := func() (stop func()) {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		address = listener.Addr().String()
+		server, err := esdbserver.New(esdbserver.Config{Log: eventlog.NewMemory(), Insecure: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		return func() {
+			server.Close()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	stop := start()
+	said := make(lines, 16)
+	log, err := esdb.Open("esdb://"+address+"?tls=false", esdb.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Head(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := log.Head(t.Context())
+		answered <- err
+	}()
+	if line := <-said; !strings.Contains(line, "level=WARN") || !strings.Contains(line, "does not answer") {
+		t.Errorf("want a warning, found %s", line)
+	}
+	stop = start()
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if line := <-said; !strings.Contains(line, "answers again") {
+		t.Errorf("want it told that the database is back, found %s", line)
+	}
+	if _, err := log.Head(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if len(said) > 0 {
+		t.Errorf("want nothing more said, found %s", <-said)
 	}
 }
 

@@ -28,6 +28,7 @@ type Log struct {
 	known      streamsKnown
 	head       highest
 	unbatched  atomic.Bool // the database has no BatchAppend
+	missed     atomic.Bool // it was logged that the database does not answer
 }
 
 var (
@@ -84,6 +85,7 @@ func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.C
 		further := false
 		if err == nil {
 			if further, err = do(channel); err == nil || errors.Is(err, errStop) {
+				l.heard()
 				return err
 			}
 			l.connection.lost(channel, err)
@@ -102,6 +104,7 @@ func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.C
 			return last
 		}
 		if failures == warnAttempt {
+			l.missed.Store(true)
 			l.logger.Warn("EventStoreDB does not answer; trying on", "doing", what, "error", err)
 		}
 		timer := time.NewTimer(pause + rand.N(pause))
@@ -111,6 +114,13 @@ func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.C
 			timer.Stop()
 		}
 		pause = min(2*pause, longestWait)
+	}
+}
+
+// heard notes an answer of the database.
+func (l *Log) heard() {
+	if l.missed.Load() && l.missed.CompareAndSwap(true, false) {
+		l.logger.Info("EventStoreDB answers again")
 	}
 }
 

@@ -75,6 +75,7 @@ func TestWorkerMistakes(t *testing.T) {
 	worker("--exec", "true").want(t, exitError, "", `--exec: want TYPE=COMMAND, found "true"`)
 	worker("--exec", "a='b").want(t, exitError, "", "want the quote ' closed")
 	worker("--exec", "a=b", "--", "no-such-program", "--help").want(t, exitError, "", "rift: command no-such-program")
+	worker("--exec", "a=b", "--", "no-such-program", "--help").want(t, exitError, "", "; command b: ")
 	worker("--exec", "a=b", "--exec", "a=c").want(t, exitError, "", "want one command for a, found two")
 	worker("--types", "b", "--exec", "a=true").want(t, exitError, "", "types: no command is given for b")
 	worker("--env", "RIFT_TOKEN_FILE", "--", "true").want(t, exitError, "", "--env: want NAME or NAME=VALUE, and none that begins with RIFT_")

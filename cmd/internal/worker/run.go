@@ -4,8 +4,10 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -165,18 +167,25 @@ func Run(ctx context.Context, kill <-chan struct{}, config Config) (Summary, err
 // item is claimed for it.
 func (c *Config) resolve() error {
 	resolved := make(map[string][]string, len(c.Commands))
-	for taskType, argv := range c.Commands {
+	var faults []error
+	for _, taskType := range slices.Sorted(maps.Keys(c.Commands)) {
+		argv := c.Commands[taskType]
 		if len(argv) == 0 || argv[0] == "" {
-			return domain.Errorf(domain.Invalid, "command of %q: want the name of a program", taskType)
+			faults = append(faults, domain.Errorf(domain.Invalid, "command of %q: want the name of a program", taskType))
+			continue
 		}
 		path, err := exec.LookPath(argv[0])
 		if err == nil {
 			path, err = filepath.Abs(path)
 		}
 		if err != nil {
-			return domain.Errorf(domain.NotFound, "command %s: %w", argv[0], err)
+			faults = append(faults, domain.Errorf(domain.NotFound, "command %s: %w", argv[0], err))
+			continue
 		}
 		resolved[taskType] = append([]string{path}, argv[1:]...)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return err
 	}
 	c.Commands = resolved
 	folder, err := filepath.Abs(c.Folder)

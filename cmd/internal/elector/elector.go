@@ -51,6 +51,7 @@ type Elector struct {
 	calls   sync.WaitGroup
 	silent  map[domain.NodeID]string // voters that did not answer the last question, and why
 	record  uint64                   // the term that is being recorded
+	appends int                      // that are under way
 }
 
 var _ eventlog.Leadership = (*Elector)(nil)
@@ -216,8 +217,10 @@ func (e *Elector) question(ctx context.Context, peer Peer, id domain.NodeID, ask
 // written has the log take the change of leader while a majority is bound to the node.
 func (e *Elector) written(ctx context.Context, term uint64) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		left, ok := e.holds(term)
-		if !ok {
+		e.mu.Lock()
+		left, holds := e.holds(term)
+		e.mu.Unlock()
+		if !holds {
 			return
 		}
 		within, cancel := e.Runtime.Within(ctx, left)
@@ -246,13 +249,37 @@ func (e *Elector) written(ctx context.Context, term uint64) {
 	}
 }
 
-// holds tells for how long a majority is bound to the node in a term.
+// holds tells for how long a majority is bound to the node in a term. e.mu is held.
 func (e *Elector) holds(term uint64) (time.Duration, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	now := e.since()
 	_, of := e.member.Phase()
 	return e.member.Until() - now, of == term && e.member.Holds(now)
+}
+
+// admit lets an append begin while the node leads a term, and tells for how long it may
+// take. The append ends with ended.
+func (e *Elector) admit(term uint64) (time.Duration, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	left, holds := e.holds(term)
+	if phase, _ := e.member.Phase(); phase != election.Leading || !holds {
+		return 0, false
+	}
+	e.appends++
+	return left, true
+}
+
+func (e *Elector) ended() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.appends--
+}
+
+// appending reports whether appends are under way.
+func (e *Elector) appending() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.appends > 0
 }
 
 // poke has Run look again. It never waits.

@@ -368,6 +368,34 @@ func TestSomebodyFollows(t *testing.T) {
 	})
 }
 
+// Voters are not free while an append of the leader that resigns is under way.
+func TestWhoResignsWaitsForAppends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParty(t, 3)
+		defer p.end()
+		leader := p.settle()
+		<-time.After(lease) // everybody has heard of it
+		p.log.stalled.Store(true)
+		appended, resigned := make(chan error, 1), make(chan struct{})
+		go func() { appended <- leader.append("slow") }()
+		synctest.Wait()
+		go func() { leader.Resign(t.Context()); close(resigned) }()
+		<-time.After(lease / 10)
+		for id, m := range p.members {
+			if bound, _, _ := m.Voter.Bound(); bound != leader.id {
+				t.Errorf("want %s bound to %s, found %q", id, leader.id, bound)
+			}
+		}
+		if err := <-appended; err == nil {
+			t.Error("want the append to end with the lease")
+		}
+		<-resigned
+		p.log.stalled.Store(false)
+		p.settle()
+		p.check()
+	})
+}
+
 // Without a majority nobody leads, commands name the voters that are missed, and the
 // leader that was cut off says no to confirm itself.
 func TestWithoutAMajorityNobodyLeads(t *testing.T) {

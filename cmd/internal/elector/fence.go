@@ -122,11 +122,12 @@ func (f *Fenced) enter(ctx context.Context) (term uint64, within context.Context
 	if decided := eventlog.TermOf(ctx); decided != 0 && decided != leader.Term {
 		return 0, nil, nil, f.elector.NotLeader()
 	}
-	left, holds := f.elector.holds(leader.Term)
-	if !leader.Self || !holds {
+	left, admitted := f.elector.admit(leader.Term)
+	if !admitted {
 		return 0, nil, nil, f.elector.NotLeader()
 	}
-	within, done = f.elector.Runtime.Within(ctx, left)
+	within, cancel := f.elector.Runtime.Within(ctx, left)
+	done = func() { cancel(); f.elector.ended() }
 	newest, err := f.newest(within)
 	switch {
 	case err != nil:

@@ -127,8 +127,12 @@ func (e *Elector) Tell() electionedge.Leader {
 	return answer
 }
 
-// Resign gives the leadership up: the node decides nothing more from here on, and
-// the voters are told that they are free. It waits for them no longer than ctx.
+// resignPause is between two looks at the appends that are under way.
+const resignPause = 5 * time.Millisecond
+
+// Resign gives the leadership up: the node decides nothing more from here on, and the
+// voters are told that they are free, once no append is under way: another leader's may
+// come before it. It waits for them no longer than ctx; the lease ends by itself then.
 func (e *Elector) Resign(ctx context.Context) {
 	e.mu.Lock()
 	phase, term := e.member.Phase()
@@ -141,6 +145,13 @@ func (e *Elector) Resign(ctx context.Context) {
 	}
 	within, cancel := e.Runtime.Within(ctx, min(e.electorate().Lease, time.Second))
 	defer cancel()
+	for e.appending() {
+		if within.Err() != nil {
+			e.Logger.Warn("appends are under way for long: the voters are free when the lease of this node ends", "term", term)
+			return
+		}
+		e.Runtime.Sleep(within, resignPause)
+	}
 	release := election.Ask{Phase: election.Leading, Term: term}
 	questions := []func(){func() {
 		if _, err := e.question(within, local{e.Voter}, e.self, release); err != nil {

@@ -2,9 +2,13 @@ package pebblelog
 
 import (
 	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -81,5 +85,41 @@ func TestApplyFailsAsAWhole(t *testing.T) {
 	}
 	if written, err := log.Apply(t.Context(), 1, []Change{change("task-a", domain.NoStream, 1, 0)}); written != nil || !errors.Is(err, domain.ErrUnavailable) {
 		t.Fatalf("want unavailable and no outcomes, found %v, %v", written, err)
+	}
+}
+
+// A log whose disk failed, and that is opened again without something that was applied and
+// not synced, applies nothing more: the next change would stand on other content than
+// elsewhere, though no event is missing.
+func TestNothingIsAppliedAfterAGap(t *testing.T) {
+	var failing atomic.Bool
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".log") && failing.CompareAndSwap(true, false) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	log, err := Open("log", Options{FS: disk, Small: true, Stepped: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }() // its disk failed
+	index := uint64(1)
+	limits := []Change{{Write: eventlog.Write{Stream: "task-a"}, Limits: &eventlog.StreamMeta{MaxCount: 5}}}
+	if _, err := log.Apply(t.Context(), index, limits); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Persist(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	failing.Store(true)
+	for err == nil { // the file is written once there is a block of it
+		index++
+		_, err = log.Apply(t.Context(), index, limits)
+	}
+	for domain.CodeOf(err) != domain.Corrupt {
+		if _, err = log.Apply(t.Context(), index+1, limits); err == nil {
+			t.Fatalf("want nothing applied after a gap, found entry %d", index+1)
+		}
 	}
 }

@@ -105,6 +105,9 @@ func (l *Log) openStore(st *store) (end, error) {
 	if err == nil && ends.last < domain.Position(l.head.Load()) {
 		err = domain.Errorf(domain.Corrupt, "want at least the %d acknowledged events, found %d", l.head.Load(), ends.last)
 	}
+	if err == nil && ends.applied < l.applied.Load() {
+		err = domain.Errorf(domain.Corrupt, "want entry %d applied, found entry %d", l.applied.Load(), ends.applied)
+	}
 	if err == nil && !l.options.ReadOnly {
 		ends.marker, err = l.mark(ends)
 	}

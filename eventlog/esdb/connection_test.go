@@ -135,18 +135,17 @@ func TestALeaderIsFound(t *testing.T) {
 	}
 }
 
-// A subscription waits for a node that is away, and goes on where it was.
-func TestANodeThatComesBack(t *testing.T) {
-	t.Parallel()
-	kept := eventlog.NewMemory()
-	address := "127.0.0.1:0"
-	start := func() (stop func()) {
-		listener, err := net.Listen("tcp", address)
+// restarts returns a function that starts a database on a log, and the address that it
+// has from the first start on.
+func restarts(t *testing.T, log *eventlog.Memory) (address *string, start func() (stop func())) {
+	address = new("127.0.0.1:0")
+	return address, func() (stop func()) {
+		listener, err := net.Listen("tcp", *address)
 		if err != nil {
 			t.Fatal(err)
 		}
-		address = listener.Addr().String()
-		server, err := esdbserver.New(esdbserver.Config{Log: kept, Insecure: true})
+		*address = listener.Addr().String()
+		server, err := esdbserver.New(esdbserver.Config{Log: log, Insecure: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,8 +158,15 @@ func TestANodeThatComesBack(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A subscription waits for a node that is away, and goes on where it was.
+func TestANodeThatComesBack(t *testing.T) {
+	t.Parallel()
+	kept := eventlog.NewMemory()
+	address, start := restarts(t, kept)
 	stop := start()
-	log := open(t, address)
+	log := open(t, *address)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	told := make(chan eventlog.Item)
@@ -221,29 +227,10 @@ func (l lines) Write(line []byte) (int, error) {
 // does again.
 func TestANodeThatIsAwayIsTold(t *testing.T) {
 	t.Parallel()
-	address := "127.0.0.1:0"
-	start := func() (stop func()) {
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		address = listener.Addr().String()
-		server, err := esdbserver.New(esdbserver.Config{Log: eventlog.NewMemory(), Insecure: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error, 1)
-		go func() { done <- server.Serve(listener) }()
-		return func() {
-			server.Close()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}
-	}
+	address, start := restarts(t, eventlog.NewMemory())
 	stop := start()
 	said := make(lines, 16)
-	log, err := esdb.Open("esdb://"+address+"?tls=false", esdb.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
+	log, err := esdb.Open("esdb://"+*address+"?tls=false", esdb.Options{Logger: slog.New(slog.NewTextHandler(said, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package raftlog
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -187,4 +188,40 @@ func fulfilled(members []MemberState, wishes []Reconfiguration) bool {
 		}
 	}
 	return true
+}
+
+// leader returns the leader, as far as this node knows.
+func (r *replica) leader() eventlog.Leader {
+	status := r.raw.BasicStatus()
+	l := eventlog.Leader{Term: status.GetTerm()}
+	if m, known := r.member(status.Lead); known {
+		l.NodeID, l.Address = m.Node, m.Address
+	}
+	l.Self = status.RaftState == raft.StateLeader && r.appliedTerm == l.Term
+	return l
+}
+
+// notLeader returns an error that names the leader or, if there is none, the voters that
+// this node does not hear from.
+func (r *replica) notLeader() error {
+	e := &eventlog.NotLeader{Leader: r.leader()}
+	if e.Leader.NodeID == "" {
+		silent := r.silent()
+		if len(silent) > 0 {
+			e.Reason = "a majority of the voters has to answer, and this node does not hear from " + strings.Join(silent, ", ")
+		}
+	}
+	return e
+}
+
+// silent lists the voters that this node has not heard from for two election timeouts.
+func (r *replica) silent() (names []string) {
+	for _, m := range r.storage.config.Members {
+		heard, ever := r.heard[m.ID()]
+		if m.ID() != r.id && !m.Learner && (!ever || r.ticks-heard > uint64(2*r.ticking.Election)) {
+			names = append(names, string(m.Node))
+		}
+	}
+	slices.Sort(names)
+	return names
 }

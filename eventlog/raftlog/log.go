@@ -93,7 +93,7 @@ type Log struct {
 	broken  chan struct{}           // closed when the log has stopped
 	wait    func(ready func() bool) // of a Stepped log: called instead of blocking
 	met     sync.Map                // last Greeting of each node
-	copies  int                     // of a Stepped log: attempts to copy records
+	copies  int                     // attempts to copy records, counted by who applies jobs
 	config  atomic.Pointer[Configuration]
 
 	reconfigured atomic.Pointer[chan struct{}]

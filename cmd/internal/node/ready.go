@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/transport"
 )
 
@@ -57,4 +58,56 @@ func (n *Node) ready(ctx context.Context) error {
 		return nil
 	}
 	return row.Unavailable()
+}
+
+// awaitApplied waits until a replicated log has the events that the read models have
+// applied. After a crash it may lack those that were not synced, until they are applied
+// again from its entries.
+func (n *Node) awaitApplied(ctx context.Context) error {
+	at := n.store.Position()
+	if n.config.Members == nil || n.opened >= at {
+		return nil
+	}
+	n.logger.Info("the read models are ahead of the records of the replicated log, which are applied again", "position", at, "records", n.opened)
+	for item, err := range n.log.Subscribe(ctx, n.opened, eventlog.Filter{}) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil || item.Position >= at {
+			return err
+		}
+	}
+	return nil
+}
+
+// upTo waits until the read models have applied a position.
+func (n *Node) upTo(ctx context.Context, p domain.Position) error {
+	if n.store.Position() >= p {
+		return nil
+	}
+	if n.config.Manual {
+		return n.Sync(ctx)
+	}
+	return n.store.WaitFor(ctx, p)
+}
+
+// answeredPatience is how long a query that names no position waits at most for what this
+// node has answered to commands before. A live store waits as long for more events to
+// apply together when nobody asks, and a caller would not find what it just stored.
+const answeredPatience = 25 * time.Millisecond
+
+// upToAnswered waits a little until the read models have applied what this node has
+// answered to commands.
+func (n *Node) upToAnswered(ctx context.Context) error {
+	answered := domain.Position(n.answered.Load())
+	if n.config.Manual || n.store.Position() >= answered {
+		return nil
+	}
+	brief, cancel := context.WithTimeout(ctx, answeredPatience)
+	defer cancel()
+	err := n.store.WaitFor(brief, answered)
+	if err != nil && brief.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/ringrift/rift/domain"
@@ -116,8 +117,13 @@ func (r *replica) proposeChange(change *raftpb.ConfChangeV2) error {
 	return nil
 }
 
-// underWay reports whether a change of the members is proposed and not yet applied.
+// underWay reports whether a change of the members is proposed and not yet applied, or may
+// be: Raft drops changes that a leader proposes before it applied its first entry.
 func (r *replica) underWay() bool {
+	status := r.raw.BasicStatus()
+	if status.RaftState == raft.StateLeader && r.appliedTerm != status.GetTerm() {
+		return true
+	}
 	return r.changing > r.ticks || len(r.storage.state.GetVotersOutgoing()) > 0 || r.applied < r.storage.config.Index
 }
 

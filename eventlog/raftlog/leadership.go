@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -95,35 +96,61 @@ func (l *Log) Campaign(ctx context.Context) error {
 // Transfer hands the leadership to a voter; empty: to the one with the most entries. It
 // returns when another node leads.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
-	changed := l.Changes()
 	var term uint64
-	if err := l.on(ctx, func(r *replica) error {
-		status := r.raw.Status()
-		term = status.GetTerm()
-		if status.RaftState != raft.StateLeader {
-			return r.notLeader()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for asked := false; ; {
+		changed := l.Changes()
+		if !asked {
+			if err := l.on(ctx, func(r *replica) (err error) {
+				term, asked, err = r.transfer(to)
+				return err
+			}); err != nil {
+				return err
+			}
 		}
-		best := furthest(r, to)
-		if best == 0 {
-			return domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
-		}
-		r.raw.TransferLeader(best)
-		return nil
-	}); err != nil {
-		return err
-	}
-	for {
-		if now := l.Leader(); now.Term > term && now.NodeID != "" {
+		if now := l.Leader(); asked && now.Term > term && now.NodeID != "" {
 			return nil
 		}
 		select {
 		case <-changed:
-			changed = l.Changes()
+		case <-ticker.C:
 		case <-l.broken:
 			return l.Err()
 		case <-ctx.Done():
 			return eventlog.Interrupted(ctx, "handing the leadership over")
 		}
+	}
+}
+
+// transfer begins to hand over the leadership of a term. It does not, and reports false,
+// while this node leads so shortly that a voter may not have answered yet.
+func (r *replica) transfer(to domain.NodeID) (term uint64, begun bool, err error) {
+	status := r.raw.BasicStatus()
+	if status.RaftState != raft.StateLeader {
+		return 0, false, r.notLeader()
+	}
+	best := furthest(r, to)
+	if best == 0 && r.ticks-r.since.tick < uint64(2*r.ticking.Heartbeat) {
+		return 0, false, nil
+	}
+	if best == 0 {
+		return 0, false, domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
+	}
+	r.raw.TransferLeader(best)
+	return status.GetTerm(), true, nil
+}
+
+// repeatTransfer asks the voter that is to lead again. The first message may be lost, and a
+// voter that has a change of the members to apply does not act on it.
+func (r *replica) repeatTransfer() {
+	to := r.raw.BasicStatus().LeadTransferee
+	if to == raft.None || r.ticks%uint64(r.ticking.Heartbeat) != 0 {
+		return
+	}
+	status := r.raw.Status()
+	if status.Progress[to].Match == r.storage.last {
+		r.dispatch([]*raftpb.Message{{Type: raftpb.MsgTimeoutNow.Enum(), From: new(r.id), To: new(to), Term: new(status.GetTerm())}})
 	}
 }
 

@@ -23,6 +23,7 @@ type network struct {
 	mu   sync.Mutex
 	logs map[domain.NodeID]*Log
 	cut  map[domain.NodeID]bool // it hears nobody and nobody hears it
+	lose func(*raftpb.Message) bool
 }
 
 // end is one node's way into a network.
@@ -43,6 +44,9 @@ func (e end) reach(to domain.NodeID) *Log {
 func (e end) Send(to Member, messages []*raftpb.Message) {
 	if log := e.reach(to.Node); log != nil {
 		for _, m := range messages {
+			if e.net.lose != nil && e.net.lose(m) {
+				continue
+			}
 			text, err := proto.Marshal(m)
 			if err != nil {
 				panic(err)

@@ -122,6 +122,7 @@ func (r *replica) tick() {
 		r.missedSnapshots()
 	}
 	r.noteFolders()
+	r.repeatTransfer()
 }
 
 // receive handles a message of another node. An error says that this node lost entries

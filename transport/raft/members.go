@@ -57,7 +57,14 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 	if asks && from.Node != Operator {
 		return refuse("role", domain.Forbidden, "/raft/members: want the operator for a change, found node %s", from.Node)
 	}
-	if leader := h.log.Leader(); leader.Self && change.disqualifies(leader.NodeID) {
+	var leader eventlog.Leader
+	if asks {
+		leader = h.awaitLeader(ctx)
+	}
+	if leader.NodeID != "" && leader.NodeID != h.verifier.ring.Self {
+		return leaderHint(&eventlog.NotLeader{Leader: leader})
+	}
+	if change.disqualifies(leader.NodeID) {
 		err := h.log.Transfer(ctx, "")
 		if err == nil {
 			return leaderHint(&eventlog.NotLeader{Leader: h.log.Leader()})
@@ -78,6 +85,26 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 		return leaderHint(err)
 	}
 	return h.tell(ctx, w, from)
+}
+
+// leaderWithin limits how long a change waits for an election.
+const leaderWithin = 3 * time.Second
+
+// awaitLeader waits until a leader is known, and returns it.
+func (h *Handler) awaitLeader(ctx context.Context) eventlog.Leader {
+	ctx, cancel := context.WithTimeout(ctx, leaderWithin)
+	defer cancel()
+	for {
+		changed, leader := h.log.Changes(), h.log.Leader()
+		if leader.NodeID != "" {
+			return leader
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return leader
+		}
+	}
 }
 
 // list converts the changes to the log's type.

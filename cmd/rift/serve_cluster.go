@@ -30,6 +30,7 @@ type clusterLog struct {
 // openCluster opens a node's part of a replicated log.
 func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, transport *http.Transport, options pebblelog.Options) (*clusterLog, error) {
 	transport.MaxIdleConnsPerHost, transport.DisableCompression = 4, true
+	transport.WriteBufferSize = 40 << 10 // a chunk of a stream of messages and its frame are one write
 	client := &http.Client{Transport: transport}
 	if file.Joins {
 		var asks []string
@@ -73,6 +74,7 @@ func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) e
 		}
 	}
 	server.Handler = handler.Mount(server.Handler)
+	server.RegisterOnShutdown(handler.CloseStreams)
 	return nil
 }
 

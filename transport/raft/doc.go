@@ -3,6 +3,7 @@
 //
 //	POST /raft/append       entries, heartbeats and their answers
 //	POST /raft/vote         votes, pre-votes and their answers
+//	POST /raft/stream       any of these messages, as long as there are some
 //	POST /raft/timeout-now  transfer of the leadership
 //	POST /raft/snapshot     a follower is too far behind for entries; with ?after= and
 //	                        ?up_to= the records that it copies are streamed
@@ -13,5 +14,6 @@
 // that the two nodes share; an unsigned one is refused with a code, counted, and never
 // reaches Raft. The package decides nothing.
 //
-// Read sign.go for authentication, handler.go for received and peers.go for sent messages.
+// Read sign.go for authentication, messages.go for the stream that nodes send each other
+// messages in, peers.go for sent and handler.go for received ones.
 package raft

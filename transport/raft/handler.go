@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -37,7 +38,10 @@ type Handler struct {
 	refused  *prometheus.CounterVec
 	taken    *prometheus.CounterVec
 	noisy    rate.Sometimes // limits the log lines about refused requests
-	streams  chan struct{}
+	streams  chan struct{}  // one for each copy of the log that is served
+	inbound  chan struct{}  // one for each stream of messages that is received
+	ending   context.Context
+	end      context.CancelFunc
 	routes   map[string]route
 	strange  func() // called for callers that are on no list; may be nil
 }
@@ -50,17 +54,22 @@ type route struct {
 	joins bool // only for callers with a token
 }
 
+// oldTerm is the cause of a refusal of a message of an older term.
+const oldTerm = "term"
+
 // NewHandler returns a handler of a replicated log for the nodes on a ring.
 // strange, which may be nil, is called for callers that are on no list: they may be
 // on a newer one.
 func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logger) *Handler {
 	h := &Handler{
-		log: log, verifier: NewVerifier(ring, time.Now), strange: strange, logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams),
+		log: log, verifier: NewVerifier(ring, time.Now), strange: strange, logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams), inbound: make(chan struct{}, maxInbound),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_refused_total", Help: "Requests between nodes that were refused, by what was wrong."}, []string{"cause"}),
 		taken:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_received_total", Help: "Messages of Raft that were taken, by path."}, []string{"path"}),
 	}
+	h.ending, h.end = context.WithCancel(context.Background())
 	h.routes = map[string]route{
 		"/raft/append":      {maxAppend, []raftpb.MessageType{raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp}, nil, false},
+		"/raft/stream":      {},
 		"/raft/vote":        {maxSmall, []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp}, nil, false},
 		"/raft/timeout-now": {maxSmall, []raftpb.MessageType{raftpb.MsgTimeoutNow}, nil, false},
 		"/raft/snapshot":    {maxSnapshot, []raftpb.MessageType{raftpb.MsgSnap}, nil, false},
@@ -85,20 +94,25 @@ func (h *Handler) Mount(next http.Handler) http.Handler {
 		}
 		w.Header().Set(headerNode, string(h.verifier.ring.Self))
 		if err := h.take(w, r, route); err != nil {
-			cause := string(domain.CodeOf(err))
-			var refused *Refused
-			if errors.As(err, &refused) {
-				cause = refused.Cause
-			}
-			if cause == "sender" && h.strange != nil {
-				h.strange()
-			}
-			h.refused.WithLabelValues(cause).Inc()
-			h.noisy.Do(func() {
-				h.logger.Warn("a request between nodes is refused", "path", r.URL.Path, "from", r.RemoteAddr, "cause", cause, "error", err)
-			})
+			h.refuses(r, err)
 			transport.WriteProblem(w, err)
 		}
+	})
+}
+
+// refuses counts a refusal, and logs it.
+func (h *Handler) refuses(r *http.Request, err error) {
+	cause := string(domain.CodeOf(err))
+	var refused *Refused
+	if errors.As(err, &refused) {
+		cause = refused.Cause
+	}
+	if cause == "sender" && h.strange != nil {
+		h.strange()
+	}
+	h.refused.WithLabelValues(cause).Inc()
+	h.noisy.Do(func() {
+		h.logger.Warn("a request between nodes is refused", "path", r.URL.Path, "from", r.RemoteAddr, "cause", cause, "error", err)
 	})
 }
 
@@ -114,6 +128,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 	}
 	if (sender.Token != nil) != route.joins {
 		return refuse("token", domain.Forbidden, "%s: want a token to join with there, and nowhere else", r.URL.Path)
+	}
+	if r.URL.Path == "/raft/stream" {
+		return h.messages(w, r, &sender)
 	}
 	if r.ContentLength > route.most {
 		return domain.Errorf(domain.TooLarge, "%s: want a body of at most %d bytes, found %d", r.URL.Path, route.most, r.ContentLength)
@@ -139,20 +156,28 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 	if err != nil {
 		return err
 	}
-	if err := checkSender(m, sender.Node, route.types); err != nil {
+	if err := h.pass(r, &sender, m, r.URL.Path); err != nil {
 		return err
 	}
-	if err := h.greet(r, &sender); err != nil {
+	w.Header()["Date"] = nil // none: a heartbeat is little more than its headers
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// pass passes a message that belongs to a path to Raft.
+func (h *Handler) pass(r *http.Request, from *Sender, m *raftpb.Message, path string) error {
+	if err := checkSender(m, from.Node, h.routes[path].types); err != nil {
+		return err
+	}
+	if err := h.greet(r, from); err != nil {
 		return err
 	}
 	h.log.Receive(m)
 	if now := h.log.Leader().Term; m.GetTerm() < now {
 		// Raft ignores the message, and the error tells its sender the newer term.
-		return refuse("term", domain.Conflict, "message of Raft: want term %d or a newer one, found %d", now, m.GetTerm())
+		return refuse(oldTerm, domain.Conflict, "message of Raft: want term %d or a newer one, found %d", now, m.GetTerm())
 	}
-	h.taken.WithLabelValues(r.URL.Path).Inc()
-	w.Header()["Date"] = nil // none: a heartbeat is little more than its headers
-	w.WriteHeader(http.StatusNoContent)
+	h.taken.WithLabelValues(path).Inc()
 	return nil
 }
 

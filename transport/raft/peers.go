@@ -46,15 +46,20 @@ type Peers struct {
 
 // lane is the queue of messages to a node.
 type lane struct {
+	to      domain.NodeID
+	address string
+
 	mu    sync.Mutex
 	queue []outgoing
 	bytes int
 	wake  chan struct{} // holds one token while the queue is not empty
+
+	silent bool // the node did not take the last message; of the goroutine that sends
 }
 
+// outgoing is a message, and the path that it has in a request of its own.
 type outgoing struct {
-	to   domain.NodeID
-	url  string
+	path string
 	body []byte
 }
 
@@ -119,9 +124,9 @@ func (p *Peers) Close() error {
 	return nil
 }
 
-// pathOf returns the path that a message is sent to.
-func pathOf(m *raftpb.Message) string {
-	switch m.GetType() {
+// pathOf returns the path of a message that has a request of its own.
+func pathOf(kind raftpb.MessageType) string {
+	switch kind {
 	case raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
 		return "/raft/vote"
 	case raftpb.MsgTimeoutNow:
@@ -145,18 +150,19 @@ func (p *Peers) Send(to raftlog.Member, messages []*raftpb.Message) {
 		if m.GetType() == raftpb.MsgApp || m.GetType() == raftpb.MsgSnap || m.GetType() == raftpb.MsgAppResp {
 			kind = "entries "
 		}
-		if l := p.lane(kind + string(to.Node) + " " + to.Address); l != nil {
-			l.put(outgoing{to.Node, strings.TrimSuffix(to.Address, "/") + pathOf(m), body})
+		if l := p.lane(kind, to); l != nil {
+			l.put(outgoing{pathOf(m.GetType()), body})
 		}
 	}
 }
 
-func (p *Peers) lane(name string) *lane {
+func (p *Peers) lane(kind string, to raftlog.Member) *lane {
+	name := kind + string(to.Node) + " " + to.Address
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.lanes[name]
 	if l == nil && p.ctx.Err() == nil && len(p.lanes) < maxLanes {
-		l = &lane{wake: make(chan struct{}, 1)}
+		l = &lane{to: to.Node, address: strings.TrimSuffix(to.Address, "/"), wake: make(chan struct{}, 1)}
 		p.lanes[name] = l
 		p.runs.Go(func() { p.run(l) })
 	}
@@ -170,6 +176,11 @@ func (l *lane) put(o outgoing) {
 		l.bytes += len(o.body)
 	}
 	l.mu.Unlock()
+	l.signal()
+}
+
+// signal wakes who sends.
+func (l *lane) signal() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -196,12 +207,19 @@ func (l *lane) drop() {
 	l.queue, l.bytes = nil, 0
 }
 
-// run sends queued messages until Close.
+// empty reports whether nothing is queued.
+func (l *lane) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) == 0
+}
+
+// run sends queued messages until Close: over a stream, or in a request each to a node
+// that has no streams yet.
 func (p *Peers) run(l *lane) {
-	silent := false
+	var postsUntil time.Time
 	for {
-		o, found := l.next()
-		if !found {
+		if l.empty() {
 			select {
 			case <-l.wake:
 				continue
@@ -209,31 +227,55 @@ func (p *Peers) run(l *lane) {
 				return
 			}
 		}
-		err := p.post(o)
-		if p.ctx.Err() != nil {
+		older := time.Now().Before(postsUntil)
+		var err error
+		if older {
+			err = p.post(l)
+		} else if err = p.stream(l); domain.CodeOf(err) == domain.NotFound {
+			postsUntil = time.Now().Add(olderFor)
+			continue
+		}
+		switch {
+		case p.ctx.Err() != nil:
 			return
+		case err == nil:
+			p.takes(l)
+			continue
+		case !older || domain.CodeOf(err) != domain.Conflict: // a message of an old term says nothing about the next
+			l.drop()
 		}
-		if err != nil {
-			if domain.CodeOf(err) != domain.Conflict { // a conflict comes from a node that answers
-				l.drop()
-			}
-			level := slog.LevelDebug
-			if !silent {
-				level = slog.LevelWarn
-			}
-			p.logger.Log(p.ctx, level, "a node does not take messages", "url", o.url, "error", err)
-		} else if silent {
-			p.logger.Info("a node takes messages again", "url", o.url)
-		}
-		silent = err != nil
+		p.refuses(l, err)
 	}
 }
 
-// post sends one message.
-func (p *Peers) post(o outgoing) error {
+// takes notes that a node takes messages.
+func (p *Peers) takes(l *lane) {
+	if l.silent {
+		p.logger.Info("a node takes messages again", "node", l.to, "address", l.address)
+	}
+	l.silent = false
+}
+
+// refuses notes that a node does not take messages.
+func (p *Peers) refuses(l *lane, err error) {
+	level := slog.LevelDebug
+	if !l.silent {
+		level = slog.LevelWarn
+	}
+	p.logger.Log(p.ctx, level, "a node does not take messages", "node", l.to, "address", l.address, "error", err)
+	l.silent = true
+}
+
+// olderFor is how long a node that has no streams is sent a request for each message,
+// until a stream is tried again.
+const olderFor = time.Minute
+
+// post sends the next message in a request of its own.
+func (p *Peers) post(l *lane) error {
+	o, _ := l.next()
 	ctx, cancel := context.WithTimeout(p.ctx, sendWithin)
 	defer cancel()
-	answer, _, err := post(ctx, p.client, p.signer, o.to, o.url, protobufType, o.body)
+	answer, _, err := post(ctx, p.client, p.signer, l.to, l.address+o.path, protobufType, o.body)
 	if err != nil {
 		return err
 	}

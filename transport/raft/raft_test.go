@@ -115,9 +115,10 @@ func (n *node) start(t *testing.T, dir string, list raftlog.Configuration, membe
 	}
 	n.ring.Follow(n.log.Configuration)
 	n.peers, n.handler = peers, NewHandler(n.log, n.ring, peers.Strange, quiet)
-	log := n.log
+	log, handler := n.log, n.handler
 	n.stop = sync.OnceFunc(func() {
 		n.ready.Store(nil)
+		handler.CloseStreams()
 		if err := errors.Join(peers.Close(), log.Close()); err != nil {
 			t.Error(err)
 		}

@@ -130,6 +130,9 @@ func (s Seal) of(part uint64, body []byte) []byte {
 	return mac.Sum(nil)
 }
 
+// by reports whether the request was signed with a key.
+func (s Seal) by(key []byte) bool { return hmac.Equal(s.key, key) }
+
 func (s Seal) begin(part uint64) hash.Hash {
 	mac := hmac.New(sha256.New, s.key)
 	_, _ = io.WriteString(mac, "rift-answer-1\n")

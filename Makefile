@@ -74,7 +74,7 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	@$(MAKE) --no-print-directory golden
 	diff -ru bin/recorded testdata
 
-crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left; so for 200 rounds of three nodes that are killed, paused, cut off and starved of disk
+crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left; so for 200 rounds of three nodes that are killed, paused, cut off, starved of disk and whose wall clocks are stepped
 	RIFT_DAMAGE_PLACES=2000 $(GO) test -count=1 -timeout 60m -run 'TestDamageAnywhere$$' -v ./eventlog/pebblelog
 	$(GO) test -count=1 -timeout 20m -run 'TestCrash$$|TestAppendManyCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$|TestFullDisk$$' ./eventlog/pebblelog
 	$(GO) test -count=25 -timeout 60m -run 'TestPowerIsLostUnderLoad$$' ./cmd/internal/node

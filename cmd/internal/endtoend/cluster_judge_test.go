@@ -37,8 +37,11 @@ func (r *rounds) judge() {
 	r.witness.ledger.checkAnswers(events, byCommand, &found)
 	checkQueue(events, &found)
 	r.checkTerms(events, &found)
+	drift := r.mostDrift()
+	r.checkTimes(byCommand, drift, &found)
 	found.tell(t, "the logs")
 	history := append(r.witness.history(), r.unseen(byCommand)...)
+	allowForDrift(history, drift)
 	r.total += len(history)
 	for _, err := range r.witness.errors {
 		t.Error(err)

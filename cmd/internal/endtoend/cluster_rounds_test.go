@@ -28,8 +28,9 @@ const (
 // rounds is a cluster under load, and what happens to it.
 type rounds struct {
 	*cluster
-	random *rand.Rand
-	count  map[string]int
+	random  *rand.Rand
+	count   map[string]int
+	righted []string // nodes whose clocks are right again
 
 	witness *witness // of the rounds that are judged next
 	crowd   string
@@ -194,6 +195,7 @@ var nodeTroubles = []struct {
 	{"deaf", func(r *rounds, victim string) func() { return r.onWires(victim, false, true, lineDead) }},
 	{"on flapping wires", (*rounds).flap},
 	{"without disk space", (*rounds).starve},
+	{"on a stepped clock", (*rounds).stepClock},
 	{"killed with another", func(r *rounds, victim string) func() {
 		for _, name := range []string{victim, r.other(victim)} {
 			r.nodes[name].kill()
@@ -227,6 +229,10 @@ func (r *rounds) trouble(kind int) string {
 	for _, end := range ends {
 		end()
 	}
+	for _, name := range r.righted {
+		r.catchesUp(name)
+	}
+	r.righted = nil
 	return strings.Join(said, ", ")
 }
 

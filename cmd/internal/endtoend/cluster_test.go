@@ -29,7 +29,8 @@ type cluster struct {
 	data  map[string]string
 	wires map[[2]string]*wire // from, to
 	nodes map[string]*process // that run
-	more  []string            // flags of every node
+	clock map[string]*wallClock
+	more  []string // flags of every node
 
 	starved map[string]bool // nodes that had no disk space since they were started
 }
@@ -38,7 +39,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{
 		t: t, key: filepath.Join(t.TempDir(), "cluster.key"),
-		at: map[string]string{}, data: map[string]string{}, wires: map[[2]string]*wire{}, nodes: map[string]*process{}, starved: map[string]bool{},
+		at: map[string]string{}, data: map[string]string{}, wires: map[[2]string]*wire{}, nodes: map[string]*process{}, clock: map[string]*wallClock{}, starved: map[string]bool{},
 	}
 	args := []string{"cluster", "init", "--cluster-key", c.key}
 	for _, name := range members {
@@ -47,7 +48,7 @@ func newCluster(t *testing.T) *cluster {
 			t.Fatal(err)
 		}
 		defer free.Close()
-		c.at[name], c.data[name] = free.Addr().String(), filepath.Join(t.TempDir(), name)
+		c.at[name], c.data[name], c.clock[name] = free.Addr().String(), filepath.Join(t.TempDir(), name), newWallClock(t)
 		args = append(args, name+"=http://"+c.at[name])
 	}
 	for _, from := range members {
@@ -80,7 +81,7 @@ func (c *cluster) start(name string) {
 		"--cluster-key", c.key, "--node-id", name, "--cluster", strings.Join(others, ","),
 		"--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error",
 	}
-	c.nodes[name] = serve(c.t, c.data[name], append(flags, c.more...)...)
+	c.nodes[name] = serveIn(c.t, []string{c.clock[name].variable()}, c.data[name], append(flags, c.more...)...)
 }
 
 // startAll starts the nodes that do not run. None may have ended by itself, but one whose

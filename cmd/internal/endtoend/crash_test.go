@@ -72,7 +72,7 @@ func TestKill(t *testing.T) {
 // killWhileStarting starts a node and kills it before or just after it is ready.
 func killWhileStarting(t *testing.T, data string, random *rand.Rand) {
 	t.Helper()
-	node, _ := launch(t, data)
+	node, _ := launch(t, nil, data)
 	<-time.After(time.Duration(random.IntN(60)) * time.Millisecond)
 	node.kill()
 }

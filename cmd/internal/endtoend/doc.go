@@ -1,8 +1,9 @@
 // Package endtoend holds the tests that need real processes: they build the
 // rift binary once, start it on folders of their own, load it over HTTP, kill
-// it, stop it, starve it of disk space, and compare what its clients were told
-// with what its log holds afterwards. It has no code of its own, and it never
-// looks at a running node otherwise than its users can.
+// it, stop it, starve it of disk space, step its wall clock, and compare what its
+// clients were told with what its log holds afterwards. It has no code of its own
+// but the time.Now that can be stepped (testdata/time), and it never looks at a
+// running node otherwise than its users can.
 //
 // RIFT_CRASH_ROUNDS sets how often TestKill kills the node (6 when unset),
 // RIFT_CLUSTER_ROUNDS how often something happens to the nodes of TestClusterRounds (5),

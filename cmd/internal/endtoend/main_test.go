@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// binary is the rift under test, built once.
+// binary is the rift under test, built once. The wall clock of its processes can be stepped.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,11 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	binary = filepath.Join(folder, "rift")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, "github.com/ringrift/rift/cmd/rift")
+	overlay, err := clockOverlay(folder)
+	if err != nil {
+		return 0, fmt.Errorf("overlay of the clock: %w", err)
+	}
+	build := exec.Command("go", "build", "-buildvcs=false", "-overlay", overlay, "-o", binary, "github.com/ringrift/rift/cmd/rift")
 	if said, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build rift: %w\n%s", err, said)
 	}

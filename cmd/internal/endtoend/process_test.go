@@ -47,7 +47,7 @@ func (s *said) String() string {
 
 // launch starts a node without waiting for it. The test kills it at the end if
 // nobody else did.
-func launch(t testing.TB, data string, more ...string) (*process, string) {
+func launch(t testing.TB, variables []string, data string, more ...string) (*process, string) {
 	t.Helper()
 	addressFile := filepath.Join(t.TempDir(), "address")
 	args := append([]string{
@@ -55,7 +55,7 @@ func launch(t testing.TB, data string, more ...string) (*process, string) {
 		"--node-id", "n1", "--log-level", "warn", "--log-format", "text",
 	}, more...)
 	p := &process{t: t, command: exec.Command(binary, args...), stdout: &said{}, stderr: &said{}, exited: make(chan struct{})}
-	p.command.Env = environment()
+	p.command.Env = append(environment(), variables...)
 	p.command.Dir = t.TempDir()
 	p.command.Stdout, p.command.Stderr = p.stdout, p.stderr
 	if err := p.command.Start(); err != nil {
@@ -86,7 +86,14 @@ func launch(t testing.TB, data string, more ...string) (*process, string) {
 // serve starts a node and waits until it listens.
 func serve(t testing.TB, data string, more ...string) *process {
 	t.Helper()
-	p, addressFile := launch(t, data, more...)
+	return serveIn(t, nil, data, more...)
+}
+
+// serveIn starts a node with more variables in its environment, and waits until it
+// listens.
+func serveIn(t testing.TB, variables []string, data string, more ...string) *process {
+	t.Helper()
+	p, addressFile := launch(t, variables, data, more...)
 	eventually(t, "the node writes its address", func() bool {
 		text, err := os.ReadFile(addressFile)
 		p.address = strings.TrimSpace(string(text))

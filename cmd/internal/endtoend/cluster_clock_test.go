@@ -140,12 +140,7 @@ func TestClusterGoesOnWithoutAWrongClock(t *testing.T) {
 		c.clock[victim].set(one.by)
 		eventually(t, "another node leads", func() bool { return c.leader() != victim })
 		for n := range 20 {
-			at := &caller{base: "http://" + c.at[otherThan(victim)], http: http.DefaultClient}
-			o := order{fmt.Sprintf("clock-%d-%d", i, n), "/work/add", `{"task_type":"selfplay"}`}
-			eventually(t, "a command is acknowledged", func() bool {
-				a, err := at.do(t.Context(), o)
-				return err == nil && a.ok()
-			})
+			c.acknowledges(otherThan(victim), fmt.Sprintf("clock-%d-%d", i, n))
 		}
 		c.says(victim, "/metrics", `rift_raft_refused_total{cause="time"}`)
 		c.says(victim, "/admin/health", one.says)

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,9 +26,11 @@ type cluster struct {
 	t     *testing.T
 	key   string
 	at    map[string]string // node: host:port
+	known map[string]string // the same, as the nodes know each other
 	data  map[string]string
 	wires map[[2]string]*wire // from, to
 	nodes map[string]*process // that run
+	pids  sync.Map            // of their processes, by name
 	clock map[string]*wallClock
 	more  []string // flags of every node
 
@@ -39,7 +41,7 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{
 		t: t, key: filepath.Join(t.TempDir(), "cluster.key"),
-		at: map[string]string{}, data: map[string]string{}, wires: map[[2]string]*wire{}, nodes: map[string]*process{}, clock: map[string]*wallClock{}, starved: map[string]bool{},
+		at: map[string]string{}, known: map[string]string{}, data: map[string]string{}, wires: map[[2]string]*wire{}, nodes: map[string]*process{}, clock: map[string]*wallClock{}, starved: map[string]bool{},
 	}
 	args := []string{"cluster", "init", "--cluster-key", c.key}
 	for _, name := range members {
@@ -49,13 +51,12 @@ func newCluster(t *testing.T) *cluster {
 		}
 		defer free.Close()
 		c.at[name], c.data[name], c.clock[name] = free.Addr().String(), filepath.Join(t.TempDir(), name), newWallClock(t)
-		args = append(args, name+"=http://"+c.at[name])
+		c.known[name] = c.front(name)
+		args = append(args, name+"=http://"+c.known[name])
 	}
-	for _, from := range members {
-		for _, to := range members {
-			if from != to {
-				c.wires[[2]string{from, to}] = newWire(t, c.at[to])
-			}
+	for _, to := range members {
+		for _, from := range append([]string{nobody}, members...) {
+			c.wires[[2]string{from, to}] = newWire(t, c.at[to])
 		}
 	}
 	made := exec.Command(binary, args...)
@@ -69,19 +70,14 @@ func newCluster(t *testing.T) *cluster {
 // start starts a node, which finds the others at the ends of its wires.
 func (c *cluster) start(name string) {
 	c.t.Helper()
-	var others []string
-	for _, other := range members {
-		at := c.at[other]
-		if w := c.wires[[2]string{name, other}]; w != nil {
-			at = w.listener.Addr().String()
-		}
-		others = append(others, other+"=http://"+at)
-	}
 	flags := []string{
-		"--cluster-key", c.key, "--node-id", name, "--cluster", strings.Join(others, ","),
+		"--cluster-key", c.key, "--node-id", name,
 		"--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error",
 	}
-	c.nodes[name] = serveIn(c.t, []string{c.clock[name].variable()}, c.data[name], append(flags, c.more...)...)
+	p, addressFile := launch(c.t, []string{c.clock[name].variable()}, c.data[name], append(flags, c.more...)...)
+	c.pids.Store(name, p.command.Process.Pid)
+	p.listens(addressFile)
+	c.nodes[name] = p
 }
 
 // startAll starts the nodes that do not run. None may have ended by itself, but one whose

@@ -1,23 +1,29 @@
-//go:build unix
+//go:build linux
 
 package endtoend
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // wire carries what one node of a cluster sends to another, with the answers: messages
 // of Raft, which have none, and commands that are sent on. Each direction between two
 // nodes is a wire of its own, so one may be cut and the other not.
 type wire struct {
-	to       string // host:port
-	listener net.Listener
-	ctx      context.Context
-	running  sync.WaitGroup
+	to  string // host:port
+	ctx context.Context
 
 	mu      sync.Mutex
 	state   line
@@ -27,18 +33,11 @@ type wire struct {
 
 func newWire(t *testing.T, to string) *wire {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &wire{to: to, listener: listener, ctx: ctx, changed: make(chan struct{}), open: map[net.Conn]bool{}}
-	w.running.Go(w.accept)
+	w := &wire{to: to, ctx: ctx, changed: make(chan struct{}), open: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		cancel()
-		_ = listener.Close() // which ends accept
 		w.set(lineCut)
-		w.running.Wait()
 	})
 	return w
 }
@@ -85,16 +84,6 @@ func (w *wire) drop(c net.Conn) {
 	_ = c.Close() // it is of no use to either side
 }
 
-func (w *wire) accept() {
-	for {
-		from, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		w.running.Go(func() { w.connect(from) })
-	}
-}
-
 // connect carries a connection until one side ends it, or the wire is cut.
 func (w *wire) connect(from net.Conn) {
 	defer w.drop(from)
@@ -139,4 +128,121 @@ func (l lively) Write(p []byte) (int, error) {
 			return 0, l.wire.ctx.Err()
 		}
 	}
+}
+
+// front listens for a node at the address that all others know, and gives the address. A
+// connection goes over the wire from the node whose process made it, or over the wire
+// from nobody. The address cannot tell who calls: members agree on one for each of them.
+func (c *cluster) front(name string) (address string) {
+	c.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				if caller, found := c.caller(from); found {
+					c.wires[[2]string{caller, name}].connect(from)
+				} else {
+					_ = from.Close() // as its other end is
+				}
+			})
+		}
+	})
+	c.t.Cleanup(func() {
+		_ = listener.Close() // which ends the loop
+		running.Wait()
+	})
+	return listener.Addr().String()
+}
+
+// caller finds the node whose process made a connection; nobody, if this process did.
+func (c *cluster) caller(from net.Conn) (name string, found bool) {
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) { // a process may connect before it is noted
+		socket, open := socketOf(from)
+		if !open {
+			break
+		}
+		if hasOpen(os.Getpid(), socket) {
+			return nobody, true
+		}
+		for _, name := range members {
+			if pid, runs := c.pids.Load(name); runs && hasOpen(pid.(int), socket) {
+				return name, true
+			}
+		}
+		<-time.After(time.Millisecond)
+	}
+	return "", false
+}
+
+// nobody is the caller that is no node.
+const nobody = ""
+
+// socketOf gives how the system calls the other end of a connection of this machine.
+func socketOf(conn net.Conn) (socket string, open bool) {
+	table, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return "", false
+	}
+	want := fmt.Sprintf(" %s %s ", inTable(conn.RemoteAddr()), inTable(conn.LocalAddr()))
+	for line := range strings.Lines(string(table)) {
+		fields := strings.Fields(line)
+		if strings.Contains(line, want) && fields[9] != "0" {
+			return "socket:[" + fields[9] + "]", true
+		}
+	}
+	return "", false
+}
+
+// inTable is how the system's table of connections writes an address of the loopback.
+func inTable(address net.Addr) string {
+	return fmt.Sprintf("0100007F:%04X", address.(*net.TCPAddr).Port)
+}
+
+// hasOpen reports whether a process has a file open.
+func hasOpen(pid int, file string) bool {
+	folder := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+	descriptors, err := os.ReadDir(folder)
+	if err != nil {
+		return false // it has ended
+	}
+	return slices.ContainsFunc(descriptors, func(one os.DirEntry) bool {
+		target, err := os.Readlink(filepath.Join(folder, one.Name()))
+		return err == nil && target == file
+	})
+}
+
+// The two other nodes go on without one that is cut off, whichever it is.
+func TestClusterGoesOnWithoutANodeThatIsCutOff(t *testing.T) {
+	r := &rounds{cluster: newCluster(t)}
+	r.startAll()
+	for _, victim := range members {
+		mend := r.onWires(victim, true, true, lineCut)
+		eventually(t, "another node leads", func() bool { return r.leader() != victim })
+		r.acknowledges(otherThan(victim), "without-"+victim)
+		eventually(t, victim+" hears nobody", func() bool {
+			state, err := r.state(t.Context(), victim)
+			return err == nil && state.Leader == ""
+		})
+		mend()
+		r.catchesUp(victim)
+	}
+}
+
+// acknowledges waits until a node acknowledges a command.
+func (c *cluster) acknowledges(name, key string) {
+	c.t.Helper()
+	at := &caller{base: "http://" + c.at[name], http: http.DefaultClient}
+	eventually(c.t, name+" acknowledges a command", func() bool {
+		a, err := at.do(c.t.Context(), order{key, "/work/add", `{"task_type":"selfplay"}`})
+		return err == nil && a.ok()
+	})
 }

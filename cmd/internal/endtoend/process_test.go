@@ -86,26 +86,25 @@ func launch(t testing.TB, variables []string, data string, more ...string) (*pro
 // serve starts a node and waits until it listens.
 func serve(t testing.TB, data string, more ...string) *process {
 	t.Helper()
-	return serveIn(t, nil, data, more...)
+	p, addressFile := launch(t, nil, data, more...)
+	p.listens(addressFile)
+	return p
 }
 
-// serveIn starts a node with more variables in its environment, and waits until it
-// listens.
-func serveIn(t testing.TB, variables []string, data string, more ...string) *process {
-	t.Helper()
-	p, addressFile := launch(t, variables, data, more...)
-	eventually(t, "the node writes its address", func() bool {
+// listens waits until a node has written its address.
+func (p *process) listens(addressFile string) {
+	p.t.Helper()
+	eventually(p.t, "the node writes its address", func() bool {
 		text, err := os.ReadFile(addressFile)
 		p.address = strings.TrimSpace(string(text))
 		if err == nil && p.address != "" {
 			return true
 		}
 		if p.gone() {
-			t.Fatalf("the node ended with exit code %d", p.code)
+			p.t.Fatalf("the node ended with exit code %d", p.code)
 		}
 		return false
 	})
-	return p
 }
 
 // gone tells whether the process has ended.

@@ -10,7 +10,8 @@ import (
 
 // Presence says when a node was able to hear the holders of leases.
 type Presence struct {
-	// There is when the node started; how long it had been away before is not known.
+	// There is when the node started, or began to lead; how long it had been away before
+	// is not known.
 	// Zero: it was never away.
 	There time.Time
 	// Back is when its last pause ended, and Away is the length of the pause.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,6 +152,71 @@ func TestClusterGoesOnWithoutAWrongClock(t *testing.T) {
 		}
 	}
 	c.agree()
+}
+
+// A node that was started with a wrong clock has the time of that clock for long after it
+// was set right. When it leads, the leases of before go on, and those that it gives end
+// in time under the next leader.
+func TestLeasesOfLeadersWhoseTimesDiffer(t *testing.T) {
+	const lease = 10 * time.Second
+	c := newCluster(t)
+	c.startAll()
+	first := c.leader()
+	ahead := otherThan(first)
+	c.nodes[ahead].stop(syscall.SIGTERM)
+	c.clock[ahead].set(30 * 24 * time.Hour)
+	c.start(ahead)
+	started := time.Now()
+	c.clock[ahead].set(0)
+	c.catchesUp(ahead)
+
+	ask := func(o order) (a answer) {
+		t.Helper()
+		eventually(t, o.key+" is answered", func() bool {
+			var err error
+			a, err = (&caller{base: "http://" + c.at[c.leader()], http: http.DefaultClient}).do(t.Context(), o)
+			return err == nil && !a.Code.Retryable()
+		})
+		return a
+	}
+	ask(quickly(lease.Seconds()))
+	ask(order{"add", "/work/add", `{"task_id":"held","task_type":"selfplay"}`})
+	if a := ask(order{"claim", "/work/claim", `{"node_id":"gpu-1"}`}); len(a.Items) != 1 {
+		t.Fatalf("claim: found %v, want the item", a)
+	}
+	beats := 0
+	beat := func() {
+		t.Helper()
+		beats++
+		if a := ask(order{fmt.Sprintf("beat-%d", beats), "/work/heartbeat", `{"task_id":"held","lease":1}`}); !a.ok() {
+			t.Fatalf("heartbeat %d: found %v, want the lease to go on", beats, a)
+		}
+	}
+	for time.Since(started) < lease+lease/5 { // the leases of before a start last that long anyway
+		beat()
+		<-time.After(lease / 10)
+	}
+	c.handOver(ahead)
+	<-time.After(lease / 10) // it looks for deadlines that have passed
+	beat()
+	c.handOver(first)
+	n := 0
+	eventually(t, "the lease ends that nobody renews", func() bool {
+		n++
+		return len(ask(order{fmt.Sprintf("claim-%d", n), "/work/claim", `{"node_id":"gpu-2"}`}).Items) > 0
+	})
+}
+
+// handOver makes a node lead.
+func (c *cluster) handOver(to string) {
+	c.t.Helper()
+	eventually(c.t, to+" leads", func() bool {
+		leader := c.leader()
+		if leader != to {
+			rift(c.t, "cluster", "transfer", to, "--cluster-key", c.key, "--addr", "http://"+c.at[leader]) // it may be refused
+		}
+		return leader == to
+	})
 }
 
 // otherThan gives another node.

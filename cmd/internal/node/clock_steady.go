@@ -15,7 +15,8 @@ import (
 // passed between them.
 //
 //   - It begins at the wall clock, but not before the last event that a node wrote
-//     to the log, because deadlines in the log are compared with later times.
+//     to the log, because deadlines in the log are compared with later times. So it
+//     does where the node begins to lead.
 //   - It runs with the system's monotonic clock. When the wall clock is stepped, it
 //     follows by at most one part in followPart of the time that passes, so that a
 //     wrong step that is taken back soon has no effect on leases.
@@ -88,6 +89,19 @@ func (c *Clock) NotBefore(moment time.Time) {
 	if moment.After(c.now) {
 		c.now, c.presence.There = moment, moment
 	}
+}
+
+// TakeOver moves the clock ahead to a moment, if it is before it, when the node begins to
+// decide after others did. Their clocks may differ from this one, and the node did not
+// hear the holders of leases: leases from before count as given before the node started.
+func (c *Clock) TakeOver(moment time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance()
+	if moment.After(c.now) {
+		c.now = moment
+	}
+	c.presence = commands.Presence{There: c.now}
 }
 
 // Now returns the time.
@@ -166,29 +180,39 @@ func clockFrom(config Config) (*Clock, error) {
 		}}
 	}
 	clock := newClock(system)
+	moment, err := clockFloor(context.Background(), config, clock.Now(), 0)
+	if err != nil {
+		return nil, err
+	}
+	clock.NotBefore(moment)
+	return clock, nil
+}
+
+// clockFloor returns the time of the last event that a node wrote before a term; zero if
+// there is none, or none that is believed. Term 0 is after all others.
+func clockFloor(ctx context.Context, config Config, now time.Time, term uint64) (time.Time, error) {
 	looked := 0
-	for e, err := range config.Log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, eventlog.Filter{}) {
+	for e, err := range config.Log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
 		if err != nil {
-			return nil, err
+			return time.Time{}, err
 		}
 		if looked++; looked > maxFloorLooks {
 			break
 		}
-		if e.Meta.Node == "" || e.Meta.Command == "" {
-			continue // no node wrote it
+		if e.Meta.Node == "" || e.Meta.Command == "" || term > 0 && e.Meta.Term == term {
+			continue // no node wrote it, or this one in its term
 		}
-		ahead := e.Time.Sub(clock.Now())
+		ahead := e.Time.Sub(now)
 		if ahead > maxFloorAhead {
 			config.Logger.Warn("the time of the last event is not believed", "position", e.Position, "time", e.Time)
 			break
 		}
 		if ahead > shownOff {
-			config.Logger.Warn("the wall clock is behind the log: this node goes on from the time of the last event", "position", e.Position, "time", e.Time, "behind", ahead.Round(time.Second))
+			config.Logger.Warn("this node's time is behind the log: it goes on from the time of the last event", "position", e.Position, "time", e.Time, "behind", ahead.Round(time.Second))
 		}
-		clock.NotBefore(e.Time)
-		break
+		return e.Time, nil
 	}
-	return clock, nil
+	return time.Time{}, nil
 }
 
 // shownOff is the difference between the wall clock and the node's clock from which on it
@@ -214,7 +238,7 @@ func (n *Node) watchClock() (time.Time, commands.Presence) {
 	switch {
 	case before == presence || before.There.IsZero():
 	case presence.There.After(before.There):
-		n.logger.Warn("the machine slept; leases from before go on for one lease", "awake_since", presence.There)
+		n.logger.Warn("this node could not hear the holders of leases, for it took over or its machine slept; leases from before go on for one lease", "since", presence.There)
 		n.levels.resume(presence.There, presence.There.Sub(before.There))
 	default:
 		if presence.Away > shownOff {

@@ -55,7 +55,7 @@ func (n *Node) lead(ctx context.Context) (context.Context, error) {
 }
 
 // takeOver brings what this node keeps in memory up to date, because other nodes have
-// decided since.
+// decided since. Its clock is not before theirs, so that the leases that they gave end.
 // All nodes count as just heard from, and claims wait until the read models have applied
 // the events of earlier terms.
 func (n *Node) takeOver(ctx context.Context, leader eventlog.Leader) error {
@@ -68,6 +68,13 @@ func (n *Node) takeOver(ctx context.Context, leader eventlog.Leader) error {
 	}
 	if err := n.upTo(ctx, head); err != nil {
 		return err
+	}
+	if n.steady != nil {
+		moment, err := clockFloor(ctx, n.config, n.clock(), leader.Term)
+		if err != nil {
+			return err
+		}
+		n.steady.TakeOver(moment)
 	}
 	raise(&n.decisive, head)
 	n.policy.Store(nil)

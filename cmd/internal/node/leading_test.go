@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/ringrift/rift/commands"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/election"
@@ -168,5 +170,22 @@ func TestTenure(t *testing.T) {
 	}
 	if fmt.Sprint(terms) != "[1 2 3 4 5 6]" {
 		t.Errorf("want each term's leader on the log once, found %v", terms)
+	}
+}
+
+// A node that takes over goes on from the last event of others, and was away until then.
+func TestClockTakesOver(t *testing.T) {
+	system := newFakeClocks()
+	clock := newClock(system.system())
+	for _, last := range []time.Time{wallStart.Add(time.Hour), wallStart, {}} {
+		system.pass(time.Second)
+		want := clock.Now()
+		if last.After(want) {
+			want = last
+		}
+		clock.TakeOver(last)
+		if now, presence := clock.Read(); !now.Equal(want) || presence != (commands.Presence{There: want}) {
+			t.Errorf("after %v: found %v, there since %v, want %v", last, now, presence.There, want)
+		}
 	}
 }

@@ -6,7 +6,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash simulate-cluster fuzz determinism bench bench-long bench-queue bench-cluster bench-servers bench-check tidy-check cover clean
+.PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash clocks simulate-cluster fuzz determinism bench bench-long bench-queue bench-cluster bench-servers bench-check tidy-check cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -82,7 +82,10 @@ crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log a
 	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
 	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
 	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
-	RIFT_CLUSTER_ROUNDS=200 $(GO) test -count=1 -timeout 60m -run 'TestClusterRounds$$' -v ./cmd/internal/endtoend
+	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=200 $(GO) test -count=1 -timeout 60m -run 'TestClusterRounds$$' -v ./cmd/internal/endtoend
+
+clocks: ## step the wall clocks of nodes that lead, follow and start; and among other troubles in twelve rounds
+	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=12 $(GO) test -count=1 -timeout 15m -run 'TestClusterRounds$$|TestClusterGoesOnWithoutAWrongClock$$|TestLeasesOfLeadersWhoseTimesDiffer$$' ./cmd/internal/endtoend
 
 simulate-cluster: build ## play 200 clusters of 40 nodes through a month of faults each, in virtual time; ARGS="--seeds 10000 --from 1"
 	bin/rift simulate cluster --seeds 200 $(ARGS)

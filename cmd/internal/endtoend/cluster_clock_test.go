@@ -122,6 +122,7 @@ func allowForDrift(history []porcupine.Operation, drift time.Duration) {
 // They go on without it, with another leader if it led. Its own time is not stepped, and
 // once its clock is right it takes part again, without a restart.
 func TestClusterGoesOnWithoutAWrongClock(t *testing.T) {
+	needsSteps(t)
 	c := newCluster(t)
 	c.startAll()
 	for i, one := range []struct {
@@ -158,6 +159,7 @@ func TestClusterGoesOnWithoutAWrongClock(t *testing.T) {
 // was set right. When it leads, the leases of before go on, and those that it gives end
 // in time under the next leader.
 func TestLeasesOfLeadersWhoseTimesDiffer(t *testing.T) {
+	needsSteps(t)
 	const lease = 10 * time.Second
 	c := newCluster(t)
 	c.startAll()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,9 @@ func TestClusterRounds(t *testing.T) {
 	r.watching.Go(func() { r.watch(ctx) })
 	defer r.watching.Wait()
 	defer cancel()
+	if !stepped {
+		nodeTroubles = slices.DeleteFunc(nodeTroubles, func(t nodeTrouble) bool { return t.name == onSteppedClock })
+	}
 	kinds := r.random.Perm(len(nodeTroubles))
 	for round := range count {
 		if round%roundsTogether == 0 {
@@ -169,11 +173,16 @@ func (r *rounds) watch(ctx context.Context) {
 	}
 }
 
-// nodeTroubles are what may happen to a node. Each begins one, and gives what ends it.
-var nodeTroubles = []struct {
+// onSteppedClock needs a binary whose clock can be stepped.
+const onSteppedClock = "on a stepped clock"
+
+// nodeTrouble is something that may happen to a node. begin returns what ends it.
+type nodeTrouble struct {
 	name  string
 	begin func(r *rounds, victim string) (end func())
-}{
+}
+
+var nodeTroubles = []nodeTrouble{
 	{"killed", func(r *rounds, victim string) func() {
 		r.nodes[victim].kill()
 		r.nodes[victim] = nil
@@ -195,7 +204,7 @@ var nodeTroubles = []struct {
 	{"deaf", func(r *rounds, victim string) func() { return r.onWires(victim, false, true, lineDead) }},
 	{"on flapping wires", (*rounds).flap},
 	{"without disk space", (*rounds).starve},
-	{"on a stepped clock", (*rounds).stepClock},
+	{onSteppedClock, (*rounds).stepClock},
 	{"killed with another", func(r *rounds, victim string) func() {
 		for _, name := range []string{victim, r.other(victim)} {
 			r.nodes[name].kill()

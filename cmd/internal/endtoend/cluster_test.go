@@ -74,7 +74,11 @@ func (c *cluster) start(name string) {
 		"--cluster-key", c.key, "--node-id", name,
 		"--listen", c.at[name], "--memory-limit", "256MiB", "--log-level", "error",
 	}
-	p, addressFile := launch(c.t, []string{c.clock[name].variable()}, c.data[name], append(flags, c.more...)...)
+	var variables []string
+	if stepped {
+		variables = append(variables, c.clock[name].variable())
+	}
+	p, addressFile := launch(c.t, variables, c.data[name], append(flags, c.more...)...)
 	c.pids.Store(name, p.command.Process.Pid)
 	p.listens(addressFile)
 	c.nodes[name] = p

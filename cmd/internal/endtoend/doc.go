@@ -8,7 +8,7 @@
 // RIFT_CRASH_ROUNDS sets how often TestKill kills the node (6 when unset),
 // RIFT_CLUSTER_ROUNDS how often something happens to the nodes of TestClusterRounds (5),
 // RIFT_CHAOS_SECONDS how long workers are troubled (8), and RIFT_CRASH_SEED repeats a
-// run's choices.
+// run's choices. With RIFT_CLOCK_STEPS the wall clocks of nodes are stepped too.
 //
 // Read process_test.go (a node as a process), ledger_test.go (what clients were
 // told, and how it is checked against the log), then the test you care about.

@@ -8,15 +8,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/transport"
 )
 
-// A stream of messages is the body of one POST: for each message its length, the message
-// as protobuf, and its signature, which covers how many were sent before it. The answer is
-// lines of JSON, see streamAnswer. A message that was not taken when the stream ends may be
-// lost; Raft sends it again.
+// A stream of messages is the body of one POST: for each message its length, when it was
+// sent in milliseconds since 1970, the message as protobuf, and its signature, which covers
+// how many were sent before it. The answer is lines of JSON, see streamAnswer. A message
+// that was not taken when the stream ends may be lost; Raft sends it again.
 
 // streamAnswer is a line of the answer to a stream of messages.
 type streamAnswer struct {
@@ -28,25 +29,28 @@ type streamAnswer struct {
 const maxAnswerLine = 64 << 10
 
 // message returns the signature of a message of a stream.
-func (s Seal) message(part uint64, body []byte) []byte {
+func (s Seal) message(part, at uint64, body []byte) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	_, _ = io.WriteString(mac, "rift-message-1\n")
 	_, _ = mac.Write(s.request)
 	_, _ = mac.Write(beginning(part))
+	_, _ = mac.Write(beginning(at))
 	_, _ = mac.Write(body)
 	return mac.Sum(nil)
 }
 
 // appendMessage appends a message and its signature to a stream.
-func appendMessage(to []byte, seal Seal, part uint64, body []byte) []byte {
-	to = append(binary.AppendUvarint(to, uint64(len(body))), body...)
-	return append(to, seal.message(part, body)...)
+func appendMessage(to []byte, seal Seal, part uint64, sent time.Time, body []byte) []byte {
+	at := uint64(sent.UnixMilli())
+	to = binary.AppendUvarint(binary.AppendUvarint(to, uint64(len(body))), at)
+	return append(append(to, body...), seal.message(part, at, body)...)
 }
 
 // messageReader reads a stream of messages.
 type messageReader struct {
 	in   *bufio.Reader
 	seal Seal
+	now  func() time.Time
 	part uint64
 	buf  bytes.Buffer
 }
@@ -64,6 +68,10 @@ func (m *messageReader) next() ([]byte, error) {
 	if size > maxAppend {
 		return nil, domain.Errorf(domain.TooLarge, "stream of messages: want messages of at most %d bytes, found %d", maxAppend, size)
 	}
+	at, err := binary.ReadUvarint(m.in)
+	if err != nil {
+		return nil, cutShort(err)
+	}
 	if m.buf.Cap() > keptMessage {
 		m.buf = bytes.Buffer{}
 	}
@@ -74,10 +82,10 @@ func (m *messageReader) next() ([]byte, error) {
 	}
 	m.part++
 	body, signature := m.buf.Bytes()[:size], m.buf.Bytes()[size:]
-	if !hmac.Equal(m.seal.message(m.part, body), signature) {
+	if !hmac.Equal(m.seal.message(m.part, at, body), signature) {
 		return nil, refuse("signature", domain.Unauthorized, "stream of messages: want message %d of the node that began it, found another", m.part)
 	}
-	return body, nil
+	return body, checkTime(m.now(), int64(at))
 }
 
 // keptMessage limits the buffer that is kept for the next message.

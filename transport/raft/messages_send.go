@@ -23,6 +23,7 @@ const streamChunk = 32 << 10
 type outbound struct {
 	lane *lane
 	seal Seal
+	now  func() time.Time
 	ctx  context.Context
 	stop context.CancelCauseFunc
 	idle *time.Timer
@@ -40,7 +41,7 @@ type outbound struct {
 func (p *Peers) stream(l *lane) error {
 	ctx, stop := context.WithCancelCause(p.ctx)
 	defer stop(nil)
-	s := &outbound{lane: l, ctx: ctx, stop: stop, idle: time.NewTimer(idleFor)}
+	s := &outbound{lane: l, now: p.signer.now, ctx: ctx, stop: stop, idle: time.NewTimer(idleFor)}
 	s.late = time.AfterFunc(sendWithin, func() {
 		stop(domain.Errorf(domain.Unavailable, "want a message taken within %v, found none", sendWithin))
 	})
@@ -159,7 +160,7 @@ func (s *outbound) collect() {
 			s.late.Reset(sendWithin)
 		}
 		s.sent++
-		s.buf = appendMessage(s.buf, s.seal, s.sent, o.body)
+		s.buf = appendMessage(s.buf, s.seal, s.sent, s.now(), o.body)
 	}
 	s.left = s.buf
 }

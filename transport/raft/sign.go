@@ -221,8 +221,11 @@ func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
 		return from, refuse("signature", domain.Unauthorized, "want a request that is signed with the key of node %s", name)
 	}
 	at, err := strconv.ParseInt(r.Header.Get(headerTime), 10, 64)
-	if off := now.Sub(time.UnixMilli(at)); err != nil || off > Window || off < -Window {
-		return from, refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
+	if err != nil {
+		return from, refuse("time", domain.Invalid, "want milliseconds since 1970 in %s", headerTime)
+	}
+	if err := checkTime(now, at); err != nil {
+		return from, err
 	}
 	if from.Digest, err = hex.DecodeString(r.Header.Get(headerDigest)); err != nil || len(from.Digest) != sha256.Size {
 		return from, refuse("signature", domain.Invalid, "want the SHA-256 of the body in %s", headerDigest)
@@ -236,6 +239,14 @@ func (v *Verifier) Verify(r *http.Request) (from Sender, err error) {
 	}
 	from.Build = domain.Clip(build, maxWord)
 	return from, v.once(name, r.Header.Get(headerNonce), now)
+}
+
+// checkTime refuses what was not sent within the last minute, by the receiver's clock.
+func checkTime(now time.Time, at int64) error {
+	if off := now.Sub(time.UnixMilli(at)); off > Window || off < -Window {
+		return refuse("time", domain.Unauthorized, "want a request of the last %v, found one that is %v old: are the clocks right?", Window, off.Round(time.Second))
+	}
+	return nil
 }
 
 // maxWord limits what is kept of the texts a caller sends about itself.

@@ -11,8 +11,8 @@ import (
 
 var flagMutated = flag.Int("clustersim.mutated", 0, "play so many seeds with each mutation, and tell in how many it was found")
 
-// rare are mutations that few seeds find, with one that did.
-var rare = map[string]uint64{"double-vote": 11, "stale-queue": 5}
+// rare are mutations that few seeds find, with one that does: they are played from there.
+var rare = map[string]uint64{"double-vote": 11, "stale-queue": 13, "deposed-reads": 11, "endless-appends": 10, "forgotten-commands": 7}
 
 // mutatedMost bounds the seeds that are played until one finds a mutation.
 const mutatedMost = 60

@@ -156,24 +156,14 @@ func emptyFields(v reflect.Value, tree map[string]any) {
 	}
 }
 
-// sectionIn decodes a section of a document over a section of the same type, which
-// provides the defaults.
-func sectionIn(document []byte, over Section, strict bool) (Section, error) {
+// sectionIn decodes a section of a document, given its members, over a section of the
+// same type, which provides the defaults.
+func sectionIn(members map[string]json.RawMessage, over Section, strict bool) (Section, error) {
 	pointer := reflect.New(reflect.TypeOf(over))
 	pointer.Elem().Set(reflect.ValueOf(over))
-	err := decodeSection(document, over.SectionName(), pointer.Interface(), strict)
+	err := decodeMember(members[over.SectionName()], over.SectionName(), pointer.Interface(), strict)
 	read, _ := pointer.Elem().Interface().(Section)
 	return read, err
-}
-
-// decodeSection decodes one section of a document into the one that pointer points
-// at.
-func decodeSection(document []byte, name string, pointer any, strict bool) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(document, &members); err != nil {
-		return err
-	}
-	return decodeMember(members[name], name, pointer, strict)
 }
 
 // decodeMember decodes a section, given as the member of a document, into the one

@@ -52,8 +52,12 @@ func (s Sections) Faults(p Policy) (faults []Fault) {
 	if p.raw == nil {
 		return p.Faults()
 	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(p.raw, &members); err != nil {
+		return []Fault{{"policy", err.Error()}}
+	}
 	for _, section := range s {
-		read, err := sectionIn(p.raw, section.Default(), false)
+		read, err := sectionIn(members, section.Default(), false)
 		if err != nil {
 			faults = append(faults, Fault{"policy." + section.SectionName(), err.Error()})
 			continue
@@ -66,19 +70,19 @@ func (s Sections) Faults(p Policy) (faults []Fault) {
 }
 
 func (s Sections) decode(document []byte, strict bool) (read Policy, err error) {
-	var named map[string]json.RawMessage
-	if err := json.Unmarshal(document, &named); err != nil {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(document, &members); err != nil {
 		return Policy{}, err
 	}
 	read = Policy{sections: make([]Section, len(s))}
 	for i, section := range s {
-		if read.sections[i], err = sectionIn(document, section.Default(), strict); err != nil {
+		if read.sections[i], err = sectionIn(members, section.Default(), strict); err != nil {
 			return Policy{}, err
 		}
-		delete(named, section.SectionName())
+		delete(members, section.SectionName())
 	}
-	if strict && len(named) > 0 {
-		return Policy{}, fmt.Errorf("unknown field %q", slices.Sorted(maps.Keys(named))[0])
+	if strict && len(members) > 0 {
+		return Policy{}, fmt.Errorf("unknown field %q", slices.Sorted(maps.Keys(members))[0])
 	}
 	return read, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// meters are the metrics of the HTTP layer. Those of a route are looked up
-// once, when it is mounted, to avoid a label lookup per request.
+// meters are the metrics of the HTTP layer. Those of a route that succeeds are looked
+// up once, when it is mounted, to avoid a label lookup per request.
 type meters struct {
 	registry   *prometheus.Registry
 	requests   *prometheus.CounterVec
@@ -24,10 +24,11 @@ type meters struct {
 	inFlight   atomic.Int64
 }
 
-// meter holds the metrics of one route.
+// meter holds the metrics of one route. The counter of a code is made when a request
+// first fails with it: a route answers few of all codes.
 type meter struct {
 	ok      prometheus.Counter
-	failed  map[domain.Code]prometheus.Counter
+	failed  *prometheus.CounterVec
 	seconds prometheus.Observer
 }
 
@@ -66,25 +67,19 @@ func newMeters(registry *prometheus.Registry) (*meters, error) {
 }
 
 func (m *meters) of(route *Route) *meter {
-	name := route.Name
-	one := &meter{
-		ok: m.requests.WithLabelValues(name, "ok"), failed: map[domain.Code]prometheus.Counter{},
-		seconds: m.seconds.WithLabelValues(name),
-	}
-	for code := range statuses {
-		one.failed[code] = m.requests.WithLabelValues(name, string(code))
-	}
-	return one
+	labels := prometheus.Labels{"route": route.Name}
+	failed := m.requests.MustCurryWith(labels)
+	return &meter{ok: failed.WithLabelValues("ok"), failed: failed, seconds: m.seconds.With(labels)}
 }
 
 // seen counts one request; an empty code means success.
 func (m *meter) seen(code domain.Code, took time.Duration) {
 	counter := m.ok
 	if code != "" {
-		var known bool
-		if counter, known = m.failed[code]; !known {
-			counter = m.failed[domain.Internal]
+		if _, known := statuses[code]; !known {
+			code = domain.Internal
 		}
+		counter = m.failed.WithLabelValues(string(code))
 	}
 	counter.Inc()
 	m.seconds.Observe(took.Seconds())

@@ -139,18 +139,24 @@ func played(t *testing.T, path string) *Env {
 	return env
 }
 
+// scriptEvents are the events of the scripts that were played: several tests begin
+// with the events of every script.
+var scriptEvents = map[string][]domain.Envelope{}
+
 // eventsOf are the events that a script leads to.
 func eventsOf(t *testing.T, path string) []domain.Envelope {
 	t.Helper()
-	env := played(t, path)
-	var events []domain.Envelope
-	for e, err := range env.Log().ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
-		if err != nil {
-			t.Fatal(err)
+	if _, known := scriptEvents[path]; !known {
+		var events []domain.Envelope
+		for e, err := range played(t, path).Log().ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, e)
 		}
-		events = append(events, e)
+		scriptEvents[path] = events
 	}
-	return events
+	return slices.Clone(scriptEvents[path])
 }
 
 func logOf(t *testing.T, events []domain.Envelope) eventlog.Log {

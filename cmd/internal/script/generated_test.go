@@ -37,8 +37,9 @@ func generatedEvents(t *testing.T) int {
 	return n
 }
 
-// onlyDigest asks a copy of the test for what its log hashes to.
-const onlyDigest = "RIFT_PRINT_DIGEST"
+// storiesFile names a file of stories to a copy of the test, which prints what the log
+// that it generates of them hashes to.
+const storiesFile = "RIFT_STORIES"
 
 // A long log of every kind of event, its streams interleaved, its stories told
 // to many casts and in part twice, gives the same read models whatever the
@@ -46,12 +47,14 @@ const onlyDigest = "RIFT_PRINT_DIGEST"
 // detector one story of ten is told, in a log a sixth as long.
 func TestAGeneratedLogIsDeterministic(t *testing.T) {
 	n := generatedEvents(t)
-	log := generatedLog(t, n)
 	head := domain.Position(n)
-	if os.Getenv(onlyDigest) != "" {
+	if file := os.Getenv(storiesFile); file != "" {
+		log := generatedLog(t, n, readStories(t, file))
 		fmt.Fprintf(os.Stdout, "digest=%s\n", digestAt(t, log, head, Options{BatchMax: 64}, false))
 		return
 	}
+	stories := storiesOf(t)
+	log := generatedLog(t, n, stories)
 	began := time.Now()
 	want := digestAt(t, log, head, Options{}, false)
 	t.Logf("%d events in %v", n, time.Since(began).Round(time.Millisecond))
@@ -67,13 +70,19 @@ func TestAGeneratedLogIsDeterministic(t *testing.T) {
 	if got := digestAcrossCrashes(t, log, head); got != want {
 		t.Errorf("with crashes on the way: %s, without: %s", got, want)
 	}
+	file := filepath.Join(t.TempDir(), "stories")
+	if encoded, err := json.Marshal(stories); err != nil {
+		t.Fatal(err)
+	} else if err := os.WriteFile(file, encoded, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // each process seeds its maps anew
 		c := exec.CommandContext(t.Context(), self, "-test.run", "^TestAGeneratedLogIsDeterministic$")
-		c.Env = append(os.Environ(), onlyDigest+"=1", "RIFT_LONG="+strconv.Itoa(n))
+		c.Env = append(os.Environ(), storiesFile+"="+file, "RIFT_LONG="+strconv.Itoa(n))
 		out, err := c.Output()
 		if err != nil {
 			t.Fatal(err)
@@ -112,15 +121,13 @@ func digestAcrossCrashes(t *testing.T, log eventlog.Log, head domain.Position) s
 	return digestOf(t, env, head)
 }
 
-// generatedLog interleaves the stories of the golden scripts: each is told to
-// many casts, whose members have names of their own; some events come twice.
-func generatedLog(t *testing.T, n int) eventlog.Log {
+// storiesOf are the events of the golden scripts.
+func storiesOf(t *testing.T) (stories [][]domain.Envelope) {
 	t.Helper()
 	catalog, err := wiring.Catalog()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var stories [][]domain.Envelope
 	for _, path := range race.Some(scriptFiles(t), 10) {
 		if slices.Contains(poisoned, filepath.Base(path)) {
 			continue
@@ -131,6 +138,25 @@ func generatedLog(t *testing.T, n int) eventlog.Log {
 			stories = append(stories, events)
 		}
 	}
+	return stories
+}
+
+func readStories(t *testing.T, file string) (stories [][]domain.Envelope) {
+	t.Helper()
+	encoded, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(encoded, &stories); err != nil {
+		t.Fatal(err)
+	}
+	return stories
+}
+
+// generatedLog interleaves stories: each is told to many casts, whose members have
+// names of their own; some events come twice.
+func generatedLog(t *testing.T, n int, stories [][]domain.Envelope) eventlog.Log {
+	t.Helper()
 	type telling struct{ story, cast, next int }
 	policyChanged := domain.PolicyChanged{}.EventType()
 	rng := newRand(20260102)

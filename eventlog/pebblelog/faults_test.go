@@ -221,6 +221,7 @@ func countOnce(ctx context.Context, log *Log) error {
 func TestRandomWriteErrors(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 1))
 			var broken atomic.Bool
 			var mu sync.Mutex

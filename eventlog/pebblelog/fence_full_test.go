@@ -19,7 +19,7 @@ import (
 // write-ahead file among them. Appends then fail, the process lives on, and what was
 // acknowledged before is there after a loss of power.
 func TestADiskIsFullAtAnyOperation(t *testing.T) {
-	const events, eventBytes, places = 60, 256 << 10, 40
+	const events, eventBytes, places = 30, 256 << 10, 40
 	proposed := func(i int) eventlog.Proposed {
 		return eventlog.Proposed{ID: domain.DeriveID("full", i), Type: "FILLED", Version: 1, Time: time.Unix(0, 0), Data: fmt.Appendf(nil, `"%0*d"`, eventBytes, i)}
 	}

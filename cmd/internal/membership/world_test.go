@@ -64,16 +64,9 @@ type box struct {
 
 // fast is for tests of a few members: more often than on a LAN, and patient enough for a
 // machine that is busy, where they would call each other dead without an end.
-func fast(c *memberlist.Config) { pace(5)(c) }
-
-// pace spaces probes and gossip so that count members in one process send as many
-// packets in a second as five do.
-func pace(count int) func(*memberlist.Config) {
-	slower := time.Duration(max(count, 5)) / 5
-	return func(c *memberlist.Config) {
-		c.ProbeInterval, c.ProbeTimeout = slower*250*time.Millisecond, slower*200*time.Millisecond
-		c.GossipInterval, c.PushPullInterval = slower*20*time.Millisecond, slower*time.Second
-	}
+func fast(c *memberlist.Config) {
+	c.ProbeInterval, c.ProbeTimeout = 250*time.Millisecond, 200*time.Millisecond
+	c.GossipInterval, c.PushPullInterval = 20*time.Millisecond, time.Second
 }
 
 // newBox opens the address of a machine.
@@ -127,7 +120,7 @@ func cluster(t testing.TB, count int, change func(int, *membership.Config)) []*b
 	var boxes []*box
 	for i := range count {
 		b := newBox(t, fmt.Sprint("node-", i))
-		config := membership.Config{Tune: pace(count)}
+		config := membership.Config{}
 		if i > 0 {
 			config.Join = []string{boxes[0].server.URL}
 		}

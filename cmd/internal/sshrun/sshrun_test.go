@@ -234,6 +234,7 @@ func ends(events []domain.Event, how string) (list []sshtournament.ShardEnded) {
 
 // Two hosts play a run, each game once.
 func TestHostsPlayARun(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	one, other := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client)
 	s.knows(one.known, other.known)
@@ -255,6 +256,7 @@ func TestHostsPlayARun(t *testing.T) {
 // fails its shard there; its earlier results count, and another host plays the
 // rest.
 func TestACommandThatFailsIsTriedElsewhere(t *testing.T) {
+	t.Parallel()
 	for manner, reason := range map[string]string{
 		"die":     "exit code 3: out of [31m memory",
 		"rubbish": "want a JSON object",
@@ -262,6 +264,7 @@ func TestACommandThatFailsIsTriedElsewhere(t *testing.T) {
 		"flood":   "found a longer one",
 	} {
 		t.Run(manner, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			one, other := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client)
 			s.knows(one.known, other.known)
@@ -285,6 +288,7 @@ func TestACommandThatFailsIsTriedElsewhere(t *testing.T) {
 
 // A command that hangs is ended when its time is over, and tried again.
 func TestACommandThatHangsIsEnded(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	one := startSSHD(t, s.folder, s.client)
 	s.knows(one.known)
@@ -379,6 +383,7 @@ func zombie(pid int) bool {
 
 // A run that is cancelled ends its commands on the hosts.
 func TestCancellingEndsCommands(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	one := startSSHD(t, s.folder, s.client)
 	s.knows(one.known)
@@ -395,6 +400,7 @@ func TestCancellingEndsCommands(t *testing.T) {
 // A node that is not the leader starts nothing on the hosts; one that loses the
 // leadership stops its commands, and leaves the run to the next leader.
 func TestOnlyTheLeaderCoordinates(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	var leads atomic.Bool
 	var asked atomic.Int64
@@ -431,6 +437,7 @@ func TestOnlyTheLeaderCoordinates(t *testing.T) {
 // A restarted coordinator continues with what is missing: no recorded game is
 // requested again, and no retry is used up.
 func TestACoordinatorThatStartsAgain(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	one := startSSHD(t, s.folder, s.client)
 	s.knows(one.known)
@@ -460,6 +467,7 @@ func TestACoordinatorThatStartsAgain(t *testing.T) {
 // A coordinator that is killed leaves nothing running on the hosts, and the process that
 // opens its folder next goes on with what is missing.
 func TestACoordinatorThatIsKilled(t *testing.T) {
+	t.Parallel()
 	s := &stage{t: t, folder: t.TempDir()}
 	s.configure()
 	closed := s.opens()
@@ -544,6 +552,7 @@ func coordinate(folder string) error {
 // A key in an agent works like one in a file; a missing agent is an error that says
 // so.
 func TestAnAgentHoldsTheKey(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	secret, err := readRawKey(s.config.Key)
 	if err != nil {
@@ -602,6 +611,7 @@ func readRawKey(path string) (any, error) {
 // Hosts whose key is not known, is another, or that do not know the node's, are used
 // no more; so are those that do not answer.
 func TestHostsThatAreNoHosts(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	_, stranger := keyPair(t, s.folder, "stranger")
 	good, unknown, changed, closed := startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client), startSSHD(t, s.folder, s.client), startSSHD(t, t.TempDir(), stranger)

@@ -403,6 +403,7 @@ func TestARefusedBatchGoesInHalves(t *testing.T) {
 
 // Whoever insists learns once that no node has taken the command yet.
 func TestInsistTellsOfTheFirstFailure(t *testing.T) {
+	t.Parallel()
 	asked, told := 0, 0
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if asked++; asked < 4 {

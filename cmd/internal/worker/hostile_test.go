@@ -5,6 +5,7 @@ package worker
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -324,6 +325,10 @@ func TestTheNextWorkerClearsUp(t *testing.T) {
 		t.Error("a process of another worker was killed")
 	}
 	empty(t, folder)
+	// A worker that names itself in the lock is told of at once; a guard is waited for.
+	if _, err := fmt.Fprintf(lock, "worker %d %s\n", os.Getpid(), bornAt(os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
 	if _, _, err := openFolder(folder, false); domain.CodeOf(err) != domain.Conflict {
 		t.Errorf("found %v, want a second worker refused", err)
 	}

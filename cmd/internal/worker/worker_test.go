@@ -204,6 +204,7 @@ func open(t *testing.T, gate string) {
 }
 
 func TestProgressAndStalledReachTheCluster(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.lease(2)
 	s.add("a")
@@ -233,6 +234,7 @@ func TestStalledIsFailedWhenAsked(t *testing.T) {
 // An item's own time-out ends the command while the lease is still valid, so that
 // the failure has the command's output.
 func TestItemTimeout(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.lease(2)
 	s.add("a", func(c *workcmd.AddTask) { c.TimeoutSeconds, c.MaxAttempts = 2, 1 })
@@ -338,6 +340,7 @@ func TestTheNodeComesBack(t *testing.T) {
 // repeats some for the sake of their Idempotency-Key. The repetitions are harmless:
 // each event is on the log once, and nothing is refused.
 func TestLostAnswersAreHarmless(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string]int{}
 	s := newSiteWith(t, transport.Config{}, func(next http.Handler) http.Handler {

@@ -43,7 +43,17 @@ func (s Sections) Read(p Policy) (Policy, error) {
 	if err != nil {
 		return Policy{}, err
 	}
-	return s.decode(encoded, false)
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(encoded, &members); err != nil {
+		return Policy{}, err
+	}
+	read := Policy{sections: make([]Section, len(s))}
+	for i, section := range s {
+		if read.sections[i], err = sectionIn(members, section.Default(), false); err != nil {
+			return Policy{}, err
+		}
+	}
+	return read, nil
 }
 
 // Faults returns a fault for every unusable setting of a document, and for every
@@ -69,36 +79,26 @@ func (s Sections) Faults(p Policy) (faults []Fault) {
 	return faults
 }
 
-func (s Sections) decode(document []byte, strict bool) (read Policy, err error) {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(document, &members); err != nil {
-		return Policy{}, err
-	}
-	read = Policy{sections: make([]Section, len(s))}
-	for i, section := range s {
-		if read.sections[i], err = sectionIn(members, section.Default(), strict); err != nil {
-			return Policy{}, err
-		}
-		delete(members, section.SectionName())
-	}
-	if strict && len(members) > 0 {
-		return Policy{}, fmt.Errorf("unknown field %q", slices.Sorted(maps.Keys(members))[0])
-	}
-	return read, nil
-}
-
 // Settings lists the settings of a document section by section. A list is one
 // setting; a map is one setting per key, sorted.
 func (s Sections) Settings(p Policy) ([]Setting, error) {
-	whole, err := s.Read(p)
+	_, encoded, err := s.whole(p)
 	if err != nil {
 		return nil, Errorf(Internal, "policy: %w", err)
 	}
-	encoded, err := json.Marshal(whole)
-	if err != nil {
-		return nil, Errorf(Internal, "policy: %w", err)
+	return settingsIn(encoded)
+}
+
+// whole reads a document, and writes it with every setting.
+func (s Sections) whole(p Policy) (whole Policy, encoded []byte, err error) {
+	if whole, err = s.Read(p); err != nil {
+		return whole, nil, err
 	}
-	var settings []Setting
+	encoded, err = json.Marshal(whole)
+	return whole, encoded, err
+}
+
+func settingsIn(encoded []byte) (settings []Setting, err error) {
 	err = eachLeaf(encoded, "", func(key string, value json.RawMessage) error {
 		settings = append(settings, Setting{key, value})
 		return nil
@@ -141,15 +141,11 @@ func (s Sections) Differences(p, other Policy) ([]PolicyDifference, error) {
 // faults are returned: unknown keys, with the nearest known one, values of a wrong
 // type, and unusable settings.
 func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
-	known, err := s.Settings(p)
+	after, encoded, err := s.whole(p)
 	if err != nil {
 		return Policy{}, []Fault{{"policy", err.Error()}}
 	}
-	after, err := s.Read(p)
-	if err != nil {
-		return Policy{}, []Fault{{"policy", err.Error()}}
-	}
-	encoded, err := json.Marshal(after)
+	known, err := settingsIn(encoded)
 	if err != nil {
 		return Policy{}, []Fault{{"policy", err.Error()}}
 	}
@@ -174,7 +170,7 @@ func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 	var faults []Fault
 	for _, one := range leaves {
 		with := mergePatch(before, one.patch())
-		next, err := s.patched(with)
+		next, err := s.patched(after, with, one.path[0])
 		if reason := one.Fault(err, names); reason != "" {
 			faults = append(faults, Fault{one.key(), reason})
 			continue
@@ -187,12 +183,22 @@ func (s Sections) Change(p Policy, change json.RawMessage) (Policy, []Fault) {
 // maxPolicyChanges limits the settings of one change.
 const maxPolicyChanges = 1024
 
-func (s Sections) patched(tree map[string]any) (Policy, error) {
-	encoded, err := json.Marshal(tree)
+// patched returns a document in which one section is as in a tree of settings.
+func (s Sections) patched(p Policy, tree map[string]any, name string) (Policy, error) {
+	value, named := tree[name]
+	at := slices.IndexFunc(s, func(section Section) bool { return section.SectionName() == name })
+	switch {
+	case at < 0 && named:
+		return Policy{}, fmt.Errorf("unknown field %q", name)
+	case at < 0:
+		return p, nil // an unknown section was set to null
+	}
+	encoded, err := json.Marshal(value)
 	if err != nil {
 		return Policy{}, err
 	}
-	return s.decode(encoded, true)
+	section, err := sectionIn(map[string]json.RawMessage{name: encoded}, s[at].Default(), true)
+	return p.With(section), err
 }
 
 // patchLeaf is one value of a change, and its key.

@@ -55,6 +55,7 @@ func TestClusterInit(t *testing.T) {
 // TestClusterGrows serves a node alone, makes a cluster of its folder, and has a second
 // one join it.
 func TestClusterGrows(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	data := filepath.Join(folder, "n1")
 	t.Run("alone", func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 // that the loop began with, and the promotion leads back to games of selfplay. The log
 // alone says all of it again.
 func TestLoop(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "loop")
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), riftProgram(t), "demo", "loop", "--promotions", "1", "--data", folder)

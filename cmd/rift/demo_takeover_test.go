@@ -39,6 +39,7 @@ func processesOf(t *testing.T, folder string) (found []string) {
 // The leader is killed, another takes over, and gives the leadership back; nothing is
 // lost and nothing is left behind but the folder, whose log is whole.
 func TestDemoTakeover(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), riftProgram(t), "demo", "--cluster", "--seconds", "2", "--data", folder)
@@ -77,6 +78,7 @@ func TestDemoTakeover(t *testing.T) {
 
 // Ctrl-C stops the nodes and the worker, whatever they are at.
 func TestDemoTakeoverStops(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
 	said := &growing{}
 	c := exec.Command(riftProgram(t), "demo", "--cluster", "--seconds", "600", "--data", folder)

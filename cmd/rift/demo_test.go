@@ -34,6 +34,7 @@ func (g *growing) String() string {
 
 // The loop closes among processes, and a promotion leads back to the data.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), riftProgram(t), "demo", "--promotions", "1", "--data", folder)

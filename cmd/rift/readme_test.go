@@ -66,6 +66,7 @@ func curl(args []string) int {
 // Every command of README.md does what the text around it says, in its order,
 // against a node that serve runs.
 func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
 	shell, err := exec.LookPath("sh")
 	if err != nil {
 		t.Fatal(err)

@@ -47,6 +47,7 @@ func gossiped(t *testing.T, address string) []string {
 
 // EventStoreDB's clients find the leader of a cluster by the gossip of any of its nodes.
 func TestEventStoreDBClientsOfACluster(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	key := filepath.Join(folder, "cluster.key")
 	names := []string{"n1", "n2", "n3"}

@@ -386,6 +386,7 @@ func sameJSON(t *testing.T, a, b string) bool {
 // The examples end a command whose item is cancelled, report nothing of it, and
 // stop when they are told to, giving back what they have.
 func TestExamplesStop(t *testing.T) {
+	t.Parallel()
 	for _, e := range examples(t) {
 		t.Run(e.name, func(t *testing.T) {
 			server := realNode(t, t.TempDir())

@@ -152,7 +152,7 @@ func TestAnAreaIsFourFilesAndOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "rift")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./cmd/rift")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, "./cmd/rift")
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)

@@ -62,7 +62,7 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	if a.stream, err = nameOf(options.GetStreamIdentifier()); err != nil {
 		return nil, err
 	}
-	if a.expected, err = expectedOfAppend(options); err != nil {
+	if a.expected, err = expectedOf("append", options, options.GetExpectedStreamRevision() != nil); err != nil {
 		return nil, err
 	}
 	if a.id, err = foreign.StreamID(a.stream); err != nil {
@@ -134,18 +134,28 @@ func drain(stream grpc.ServerStream) {
 	}
 }
 
-func expectedOfAppend(options *streams.AppendReq_Options) (domain.Revision, error) {
-	switch expected := options.GetExpectedStreamRevision().(type) {
-	case *streams.AppendReq_Options_Revision:
-		return exactRevision(expected.Revision)
-	case *streams.AppendReq_Options_NoStream:
+// expecting is what the options of calls that change a stream have in common.
+type expecting interface {
+	GetStreamIdentifier() *shared.StreamIdentifier
+	GetRevision() uint64
+	GetNoStream() *shared.Empty
+	GetAny() *shared.Empty
+	GetStreamExists() *shared.Empty
+}
+
+// expectedOf is the revision that a call expects, if it has one.
+func expectedOf(call string, options expecting, given bool) (domain.Revision, error) {
+	switch {
+	case !given:
+		return 0, invalid("%s: want an expected revision", call)
+	case options.GetNoStream() != nil:
 		return domain.NoStream, nil
-	case *streams.AppendReq_Options_Any:
+	case options.GetAny() != nil:
 		return domain.AnyRevision, nil
-	case *streams.AppendReq_Options_StreamExists:
+	case options.GetStreamExists() != nil:
 		return domain.StreamExists, nil
 	}
-	return 0, invalid("append: want an expected revision")
+	return exactRevision(options.GetRevision())
 }
 
 func appendSuccess(a appended) *streams.AppendResp {
@@ -194,71 +204,39 @@ func appendConflict(w *wrongVersion) *streams.AppendResp {
 // Delete hides a stream until somebody writes to it again.
 func (s *streamsService) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
 	options := request.GetOptions()
-	var expected domain.Revision
-	var err error
-	switch value := options.GetExpectedStreamRevision().(type) {
-	case *streams.DeleteReq_Options_Revision:
-		expected, err = exactRevision(value.Revision)
-	case *streams.DeleteReq_Options_NoStream:
-		expected = domain.NoStream
-	case *streams.DeleteReq_Options_Any:
-		expected = domain.AnyRevision
-	case *streams.DeleteReq_Options_StreamExists:
-		expected = domain.StreamExists
-	default:
-		err = invalid("delete: want an expected revision")
-	}
-	if err != nil {
-		return nil, err
-	}
-	name, err := nameOf(options.GetStreamIdentifier())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.server.allowed(ctx, name, toDelete); err != nil {
-		return nil, err
-	}
-	position, err := s.server.remove(ctx, name, expected, false)
+	position, err := s.remove(ctx, "delete", options, options.GetExpectedStreamRevision() != nil, false)
 	if err != nil {
 		return nil, err
 	}
 	return &streams.DeleteResp{PositionOption: &streams.DeleteResp_Position_{Position: &streams.DeleteResp_Position{
-		CommitPosition: uint64(position), PreparePosition: uint64(position),
+		CommitPosition: position, PreparePosition: position,
 	}}}, nil
 }
 
 // Tombstone ends a stream for ever.
 func (s *streamsService) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	options := request.GetOptions()
-	var expected domain.Revision
-	var err error
-	switch value := options.GetExpectedStreamRevision().(type) {
-	case *streams.TombstoneReq_Options_Revision:
-		expected, err = exactRevision(value.Revision)
-	case *streams.TombstoneReq_Options_NoStream:
-		expected = domain.NoStream
-	case *streams.TombstoneReq_Options_Any:
-		expected = domain.AnyRevision
-	case *streams.TombstoneReq_Options_StreamExists:
-		expected = domain.StreamExists
-	default:
-		err = invalid("tombstone: want an expected revision")
-	}
-	if err != nil {
-		return nil, err
-	}
-	name, err := nameOf(options.GetStreamIdentifier())
-	if err != nil {
-		return nil, err
-	}
-	if err := s.server.allowed(ctx, name, toDelete); err != nil {
-		return nil, err
-	}
-	position, err := s.server.remove(ctx, name, expected, true)
+	position, err := s.remove(ctx, "tombstone", options, options.GetExpectedStreamRevision() != nil, true)
 	if err != nil {
 		return nil, err
 	}
 	return &streams.TombstoneResp{PositionOption: &streams.TombstoneResp_Position_{Position: &streams.TombstoneResp_Position{
-		CommitPosition: uint64(position), PreparePosition: uint64(position),
+		CommitPosition: position, PreparePosition: position,
 	}}}, nil
+}
+
+func (s *streamsService) remove(ctx context.Context, call string, options expecting, given, forEver bool) (uint64, error) {
+	expected, err := expectedOf(call, options, given)
+	if err != nil {
+		return 0, err
+	}
+	name, err := nameOf(options.GetStreamIdentifier())
+	if err != nil {
+		return 0, err
+	}
+	if err := s.server.allowed(ctx, name, toDelete); err != nil {
+		return 0, err
+	}
+	position, err := s.server.remove(ctx, name, expected, forEver)
+	return uint64(position), err
 }

@@ -17,7 +17,6 @@ import (
 // machine is a node with its worker in a scenario.
 type machine struct {
 	Machine
-	place   int
 	fault   *Fault // the current fault; nil: none
 	life    int    // counts its starts: attempts of earlier lives are gone
 	running []attempt

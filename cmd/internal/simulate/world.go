@@ -38,7 +38,6 @@ type Options struct {
 
 // Progress is the progress of a simulation.
 type Progress struct {
-	Now    time.Time
 	Share  float64 // of the span
 	Items  int
 	Ended  int
@@ -68,7 +67,6 @@ type world struct {
 	pending  Arrival
 	arriving bool // pending is an arrival that has not happened yet
 	machines []*machine
-	byID     map[domain.NodeID]*machine
 	asleep   []*machine // with free slots, and told that there is no work; longest first
 	spare    int        // slots of spareOf, woken at spareAt, that no item is expected to take yet
 	spareAt  time.Time
@@ -103,7 +101,7 @@ func Run(ctx context.Context, scenario Scenario, options Options) (report Report
 	w := &world{
 		scenario: scenario, options: options, log: options.Log, now: scenario.Start,
 		random: rand.New(rand.NewPCG(options.Seed, 0x73696d756c617465)),
-		byID:   map[domain.NodeID]*machine{}, fates: map[domain.TaskID]*fated{}, waiters: map[domain.TaskID][]domain.TaskID{}, refused: map[string]int{},
+		fates:  map[domain.TaskID]*fated{}, waiters: map[domain.TaskID][]domain.TaskID{}, refused: map[string]int{},
 	}
 	if w.log == nil {
 		w.log = eventlog.NewMemory()
@@ -183,10 +181,9 @@ func (w *world) begin(ctx context.Context) error {
 	if _, err := w.do(ctx, "operator", policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: policy, Reason: "simulation"}); err != nil {
 		return err
 	}
-	for i, one := range w.scenario.Machines {
-		m := &machine{Machine: one, place: i}
+	for _, one := range w.scenario.Machines {
+		m := &machine{Machine: one}
 		w.machines = append(w.machines, m)
-		w.byID[one.ID] = m
 		if err := m.boot(ctx, w); err != nil {
 			return err
 		}
@@ -367,7 +364,7 @@ func (w *world) tell() {
 	}
 	passed := w.now.Sub(w.scenario.Start)
 	w.options.Progress(Progress{
-		Now: w.now, Share: min(1, float64(passed)/float64(max(w.scenario.Span, 1))),
+		Share: min(1, float64(passed)/float64(max(w.scenario.Span, 1))),
 		Items: w.audit.Items(), Ended: w.audit.Items() - w.audit.Live(), Events: int64(w.audit.Position()),
 	})
 }

@@ -72,14 +72,7 @@ func (f *folder) peerDead(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, err.Error())
 	}
-	node, err := f.nodeOf(g[1], at.at)
-	if err != nil {
-		return err
-	}
-	if node.level == unhealthy || node.level == offline {
-		return f.known(at, "the node was "+string(node.level))
-	}
-	return f.nodeSays(at, g[1], unhealthy, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
+	return f.ill(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
 }
 
 func (f *folder) nodeUnhealthy(at stamped, g []string) error {
@@ -87,18 +80,23 @@ func (f *folder) nodeUnhealthy(at stamped, g []string) error {
 	if err != nil {
 		return f.unusable(at, "number out of range")
 	}
-	node, err := f.nodeOf(g[1], at.at)
+	reason := g[3]
+	if g[4] != "" {
+		reason += ": " + clip(g[4], 200)
+	}
+	return f.ill(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
+}
+
+// ill records that a node is unhealthy, unless it is known to be that or worse.
+func (f *folder) ill(at stamped, event nodes.Unhealthy) error {
+	node, err := f.nodeOf(string(event.NodeID), at.at)
 	if err != nil {
 		return err
 	}
 	if node.level == unhealthy || node.level == offline {
 		return f.known(at, "the node was "+string(node.level))
 	}
-	reason := g[3]
-	if g[4] != "" {
-		reason += ": " + clip(g[4], 200)
-	}
-	return f.nodeSays(at, g[1], unhealthy, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
+	return f.nodeSays(at, string(event.NodeID), unhealthy, event)
 }
 
 // reconnected says two things: the node was silent for so long, and is not any

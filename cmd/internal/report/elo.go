@@ -132,10 +132,8 @@ func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
 	if !ours {
 		return true, nil
 	}
-	if e.Event == nil {
-		if e.Event, err = f.catalog.Decode(e.Type, e.Version, e.Data); err != nil {
-			return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
-		}
+	if err := f.catalog.Fill(&e); err != nil {
+		return false, domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
 	}
 	f.note(e)
 	if f.count(e) {

@@ -238,14 +238,7 @@ func (w *worker) end(kill, finished <-chan struct{}, endReports context.CancelFu
 	w.Logger.Info("draining", "timeout", w.DrainTimeout)
 	timer := time.NewTimer(w.DrainTimeout)
 	defer timer.Stop()
-	for _, step := range []func(){
-		func() {
-			w.Logger.Info("drain is over; what still runs is given back")
-			close(w.drainCut)
-			timer.Reset(w.Grace + w.ReportTimeout)
-		},
-		endReports,
-	} {
+	for cut := false; ; {
 		select {
 		case <-finished:
 			return
@@ -253,13 +246,15 @@ func (w *worker) end(kill, finished <-chan struct{}, endReports context.CancelFu
 			cutNow()
 			return
 		case <-timer.C:
-			step()
+			if cut {
+				endReports()
+				continue
+			}
+			w.Logger.Info("drain is over; what still runs is given back")
+			close(w.drainCut)
+			timer.Reset(w.Grace + w.ReportTimeout)
+			cut = true
 		}
-	}
-	select {
-	case <-finished:
-	case <-kill:
-		cutNow()
 	}
 }
 

@@ -3,9 +3,6 @@ package domain_test
 import (
 	"fmt"
 	"go/ast"
-	"go/build"
-	"go/importer"
-	"go/parser"
 	"go/token"
 	"go/types"
 	"path/filepath"
@@ -13,90 +10,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-const module = "github.com/ringrift/rift"
-
-// room is what a pure package may do beyond the common rules.
-type room struct {
-	path        string
-	context     bool     // may carry a context through to the log
-	floats      bool     // may calculate with floats
-	reflections []string // files that may use reflect
-}
-
-// finding is one impure thing: where, and what.
-type finding struct {
-	at   token.Position
-	what string
-}
-
-// String is file:line: what.
-func (f finding) String() string { return fmt.Sprintf("%s:%d: %s", f.at.Filename, f.at.Line, f.what) }
-
-// loader type-checks packages of this module from their source, and the
-// standard library through the source importer, without cgo.
-type loader struct {
-	fset     *token.FileSet
-	root     string
-	standard types.Importer
-	done     map[string]loaded
-}
-
-// loaded is a type-checked package of the module, checked once so that all packages
-// share its types.
-type loaded struct {
-	files []*ast.File
-	pkg   *types.Package
-	info  *types.Info
-}
-
-func newLoader(root string) *loader {
-	build.Default.CgoEnabled = false
-	fset := token.NewFileSet()
-	return &loader{fset: fset, root: root, standard: importer.ForCompiler(fset, "source", nil), done: map[string]loaded{}}
-}
-
-// Import returns the types of a package.
-func (l *loader) Import(path string) (*types.Package, error) {
-	if path != module && !strings.HasPrefix(path, module+"/") {
-		return l.standard.Import(path)
-	}
-	_, pkg, _, err := l.load(path)
-	return pkg, err
-}
-
-// load parses and type-checks a package of the module, tests left out.
-func (l *loader) load(path string) ([]*ast.File, *types.Package, *types.Info, error) {
-	if known, ok := l.done[path]; ok {
-		return known.files, known.pkg, known.info, nil
-	}
-	dir := filepath.Join(l.root, strings.TrimPrefix(strings.TrimPrefix(path, module), "/"))
-	found, err := build.Default.ImportDir(dir, 0)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	var files []*ast.File
-	for _, name := range found.GoFiles {
-		file, err := parser.ParseFile(l.fset, filepath.Join(dir, name), nil, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		files = append(files, file)
-	}
-	pkg, info, err := l.check(path, files)
-	l.done[path] = loaded{files, pkg, info}
-	return files, pkg, info, err
-}
-
-func (l *loader) check(path string, files []*ast.File) (*types.Package, *types.Info, error) {
-	info := &types.Info{
-		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{},
-		Defs: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{},
-	}
-	config := types.Config{Importer: l}
-	pkg, err := config.Check(path, l.fset, files, info)
-	return pkg, info, err
-}
 
 // inspector collects findings of one package.
 type inspector struct {
@@ -221,10 +134,6 @@ func table(t types.Type) bool {
 	}
 	return false
 }
-
-var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Sleep", "LoadLocation", "Local"}
-
-var unordered = []string{"Keys", "Values", "All"}
 
 func (i *inspector) visit(node ast.Node) bool {
 	switch n := node.(type) {
@@ -375,89 +284,6 @@ func (i *inspector) packageVar(expr ast.Expr) string {
 func (i *inspector) writes(left ast.Expr) {
 	if name := i.packageVar(left); name != "" {
 		i.say(left, "writes package variable %s", name)
-	}
-}
-
-// callee names a called function "package.Name", or a builtin by its name.
-func (i *inspector) callee(call *ast.CallExpr) string {
-	fun := call.Fun
-	if index, ok := fun.(*ast.IndexExpr); ok {
-		fun = index.X
-	}
-	if index, ok := fun.(*ast.IndexListExpr); ok {
-		fun = index.X
-	}
-	var called types.Object
-	switch f := fun.(type) {
-	case *ast.Ident:
-		called = i.info.Uses[f]
-	case *ast.SelectorExpr:
-		called = i.info.Uses[f.Sel]
-	}
-	switch object := called.(type) {
-	case *types.Builtin:
-		return object.Name()
-	case *types.Func:
-		if object.Pkg() != nil && object.Signature().Recv() == nil {
-			return object.Pkg().Path() + "." + object.Name()
-		}
-	}
-	return ""
-}
-
-func (i *inspector) call(n *ast.CallExpr) {
-	switch i.callee(n) {
-	case "close":
-		i.say(n, "closes a channel")
-	case "delete", "clear", "copy":
-		if len(n.Args) > 0 {
-			i.writes(n.Args[0])
-		}
-	case "slices.Sorted", "slices.SortedFunc", "slices.SortedStableFunc":
-		if inner := i.unorderedCall(n.Args[0]); inner != nil {
-			i.sorted[inner] = true
-		}
-	}
-	if inner := i.unorderedCall(n); inner != nil && !i.sorted[inner] {
-		i.say(n, "%s gives another order every time: put it inside slices.Sorted", i.callee(n))
-	}
-}
-
-func (i *inspector) unorderedCall(expr ast.Expr) *ast.CallExpr {
-	call, ok := expr.(*ast.CallExpr)
-	if !ok {
-		return nil
-	}
-	name, ok := strings.CutPrefix(i.callee(call), "maps.")
-	if !ok || !slices.Contains(unordered, name) {
-		return nil
-	}
-	return call
-}
-
-// collectThenSort allows list := slices.Collect(maps.Keys(m)) when the very
-// next statement sorts that list.
-func (i *inspector) collectThenSort(statements []ast.Stmt) {
-	for k, statement := range statements {
-		assign, ok := statement.(*ast.AssignStmt)
-		if !ok || len(assign.Lhs) != 1 || len(assign.Rhs) != 1 || k+1 == len(statements) {
-			continue
-		}
-		collect, ok := assign.Rhs[0].(*ast.CallExpr)
-		if !ok || i.callee(collect) != "slices.Collect" || len(collect.Args) != 1 {
-			continue
-		}
-		inner := i.unorderedCall(collect.Args[0])
-		list, isName := assign.Lhs[0].(*ast.Ident)
-		next, isCall := statements[k+1].(*ast.ExprStmt)
-		if inner == nil || !isName || !isCall {
-			continue
-		}
-		if sort, ok := next.X.(*ast.CallExpr); ok && len(sort.Args) > 0 && strings.HasPrefix(i.callee(sort), "slices.Sort") {
-			if argument, ok := sort.Args[0].(*ast.Ident); ok && i.info.Uses[argument] == i.object(list) {
-				i.sorted[inner] = true
-			}
-		}
 	}
 }
 

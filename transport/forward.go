@@ -81,6 +81,7 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait+x.waits()))
 	defer cancel()
 	var last error
+	closing, gives := (<-chan struct{})(h.closing), (<-chan time.Time)(nil)
 	for {
 		changed := h.config.Leadership.Changes()
 		leader := h.config.Leadership.Leader()
@@ -99,7 +100,13 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 		select {
 		case <-changed:
 		case <-timer.C:
-		case <-h.closing: // a caller of this node asks another one
+		case <-closing:
+			if leader.Address == "" { // a caller of this node asks another one
+				timer.Stop()
+				return h.noLeader(leader, last)
+			}
+			closing, gives = nil, time.After(handOverTime) // this node has just handed over
+		case <-gives:
 			timer.Stop()
 			return h.noLeader(leader, last)
 		case <-ctx.Done():
@@ -109,6 +116,10 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 		timer.Stop()
 	}
 }
+
+// handOverTime is how long a command on a node that stops waits for a leader that is known
+// and does not decide yet.
+const handOverTime = time.Second
 
 // noLeader returns the error for when there is no leader or it cannot be
 // reached.

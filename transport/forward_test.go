@@ -7,8 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +218,29 @@ func TestACommandDoesNotKeepANodeFromStopping(t *testing.T) {
 	p.edge.CloseStreams()
 	if status, said := addTo(t, p.url, nil); status != http.StatusServiceUnavailable || said != "unavailable " {
 		t.Errorf("want unavailable, found %d %s", status, said)
+	}
+}
+
+// A node that stops has handed over: its commands wait until the next leader decides.
+func TestACommandOutlivesAHandOver(t *testing.T) {
+	p := newPair(t, time.Hour)
+	leader, err := url.Parse(p.led.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	decidesLater := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			transport.WriteProblem(w, &eventlog.NotLeader{Leader: eventlog.Leader{NodeID: "a", Term: 3}})
+			return
+		}
+		httputil.NewSingleHostReverseProxy(leader).ServeHTTP(w, r)
+	}))
+	defer decidesLater.Close()
+	p.follows.set(eventlog.Leader{NodeID: "a", Address: decidesLater.URL, Term: 3})
+	p.edge.CloseStreams()
+	if status, said := addTo(t, p.url, nil); status != http.StatusOK || asked.Load() != 2 {
+		t.Errorf("want it run at the second call, found %d %s after %d", status, said, asked.Load())
 	}
 }
 

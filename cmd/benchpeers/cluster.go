@@ -310,12 +310,12 @@ func (b *clusterBench) relay(ctx context.Context) (err error) {
 // failover ends leaders under load.
 func (b *clusterBench) failover(ctx context.Context) error {
 	b.say("%d leaders are killed", b.kills)
-	kills, failed, err := b.nodes.loseMany(ctx, b.kills, syscall.SIGKILL)
+	kills, failed, err := b.nodes.loseMany(ctx, b.kills, syscall.SIGKILL, b.say)
 	if err != nil {
 		return err
 	}
 	b.say("%d leaders are stopped", b.stops)
-	stops, failedThen, err := b.nodes.loseMany(ctx, b.stops, syscall.SIGTERM)
+	stops, failedThen, err := b.nodes.loseMany(ctx, b.stops, syscall.SIGTERM, b.say)
 	if err != nil {
 		return err
 	}

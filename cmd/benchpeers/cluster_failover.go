@@ -178,7 +178,7 @@ func (c *riftCluster) lose(ctx context.Context, clients *crowd, signal syscall.S
 }
 
 // loseMany ends leaders one after the other while clients add jobs.
-func (c *riftCluster) loseMany(ctx context.Context, times int, signal syscall.Signal) (seen []lostLeader, failed int, err error) {
+func (c *riftCluster) loseMany(ctx context.Context, times int, signal syscall.Signal, say func(string, ...any)) (seen []lostLeader, failed int, err error) {
 	var addresses []string
 	for _, m := range c.members {
 		addresses = append(addresses, m.address)
@@ -189,6 +189,8 @@ func (c *riftCluster) loseMany(ctx context.Context, times int, signal syscall.Si
 		failed, some = clients.end()
 		if err != nil {
 			err = errors.Join(err, some)
+		} else if failed > 0 {
+			say("%d commands failed, such as: %v", failed, some)
 		}
 	}()
 	for range times {

@@ -52,7 +52,7 @@ func TestAHeartbeatIsSmall(t *testing.T) {
 	for sent := range 2 {
 		before := bytes.Load()
 		peers.Send(n.member, []*raftpb.Message{beat})
-		n.awaitTaken(t, "/raft/append", sent+1)
+		n.awaitTaken(t, sent+1)
 		if found := bytes.Load() - before; sent > 0 && (found < 40 || found > 90) {
 			t.Errorf("want 40 to 90 bytes for a heartbeat, found %d", found)
 		}

@@ -28,12 +28,13 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// awaitTaken waits until the node took as many messages that belong to a path.
-func (n *node) awaitTaken(t *testing.T, path string, want int) {
+// awaitTaken waits until the node took as many heartbeats.
+func (n *node) awaitTaken(t *testing.T, want int) {
 	t.Helper()
-	for ends := time.Now().Add(time.Minute); int(testutil.ToFloat64(n.handler.taken.WithLabelValues(path))) < want; runtime.Gosched() {
+	taken := n.handler.taken.WithLabelValues("/raft/append")
+	for ends := time.Now().Add(time.Minute); int(testutil.ToFloat64(taken)) < want; runtime.Gosched() {
 		if time.Now().After(ends) {
-			t.Fatalf("want %d messages of %s taken, found %v", want, path, testutil.ToFloat64(n.handler.taken.WithLabelValues(path)))
+			t.Fatalf("want %d messages taken, found %v", want, testutil.ToFloat64(taken))
 		}
 	}
 }
@@ -142,7 +143,7 @@ func TestAStreamEndsWithTheMembership(t *testing.T) {
 	} {
 		n := openNodes(t, 3)[0]
 		last := sendStream(t, n, func(seal Seal) []byte {
-			n.awaitTaken(t, "/raft/append", 1)
+			n.awaitTaken(t, 1)
 			n.ring.Introduce(raftlog.Configuration{Index: 100, Members: members})
 			return appendMessage(nil, seal, 2, time.Now(), marshal(t, heartbeat("n2")))
 		})
@@ -158,7 +159,7 @@ func TestAStreamOutlivesATerm(t *testing.T) {
 	newer := heartbeat("n2")
 	newer.Term = new(uint64(9))
 	last := sendStream(t, n, func(seal Seal) []byte {
-		n.awaitTaken(t, "/raft/append", 1)
+		n.awaitTaken(t, 1)
 		stream := appendMessage(nil, seal, 2, time.Now(), marshal(t, newer))
 		n.log.Receive(newer)
 		until(t, n.log, func(l eventlog.Leader) bool { return l.Term == 9 })
@@ -222,7 +223,7 @@ func TestAStreamThatNobodyTakes(t *testing.T) {
 		to := raftlog.Member{Node: "n1", Address: "http://n1"}
 		peers.Send(to, []*raftpb.Message{heartbeat("n2")})
 		<-dialed
-		time.Sleep(sendWithin + 5*time.Second)
+		<-time.After(sendWithin + 5*time.Second)
 		peers.Send(to, []*raftpb.Message{heartbeat("n2")})
 		if after := <-dialed; after != sendWithin+5*time.Second {
 			t.Errorf("want another stream for the next message, found it after %v", after)
@@ -243,7 +244,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 		}
 	}()
 	peers.Send(n.member, []*raftpb.Message{heartbeat("n2")})
-	n.awaitTaken(t, "/raft/append", 1)
+	n.awaitTaken(t, 1)
 	n.handler.CloseStreams()
 	n.server.Config.SetKeepAlivesEnabled(false)
 	if err := n.server.Config.Shutdown(t.Context()); err != nil { // waits for the stream
@@ -267,7 +268,7 @@ func TestStreamsOverHTTP2(t *testing.T) {
 	to.Address = secure.URL
 	for sent := range 3 {
 		peers.Send(to, []*raftpb.Message{heartbeat("n2")})
-		n.awaitTaken(t, "/raft/append", sent+1)
+		n.awaitTaken(t, sent+1)
 	}
 	if found := <-protocol; found != 2 {
 		t.Errorf("want HTTP/2, found HTTP/%d", found)

@@ -51,7 +51,8 @@ type route struct {
 	most  int64
 	types []raftpb.MessageType // none: it is not a Raft message
 	serve func(w http.ResponseWriter, r *http.Request, from *Sender, body []byte) error
-	joins bool // only for callers with a token
+	joins bool                                                             // only for callers with a token
+	reads func(w http.ResponseWriter, r *http.Request, from *Sender) error // if set, instead of serve: it reads the body itself
 }
 
 // oldTerm is the cause of a refusal of a message of an older term.
@@ -68,13 +69,13 @@ func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logge
 	}
 	h.ending, h.end = context.WithCancel(context.Background())
 	h.routes = map[string]route{
-		"/raft/append":      {maxAppend, []raftpb.MessageType{raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp}, nil, false},
-		"/raft/stream":      {},
-		"/raft/vote":        {maxSmall, []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp}, nil, false},
-		"/raft/timeout-now": {maxSmall, []raftpb.MessageType{raftpb.MsgTimeoutNow}, nil, false},
-		"/raft/snapshot":    {maxSnapshot, []raftpb.MessageType{raftpb.MsgSnap}, nil, false},
-		"/raft/members":     {maxSmall, nil, h.members, false},
-		"/raft/join":        {maxSmall, nil, h.join, true},
+		"/raft/append":      {most: maxAppend, types: []raftpb.MessageType{raftpb.MsgApp, raftpb.MsgAppResp, raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp}},
+		"/raft/stream":      {reads: h.messages},
+		"/raft/vote":        {most: maxSmall, types: []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp}},
+		"/raft/timeout-now": {most: maxSmall, types: []raftpb.MessageType{raftpb.MsgTimeoutNow}},
+		"/raft/snapshot":    {most: maxSnapshot, types: []raftpb.MessageType{raftpb.MsgSnap}},
+		"/raft/members":     {most: maxSmall, serve: h.members},
+		"/raft/join":        {most: maxSmall, serve: h.join, joins: true},
 	}
 	return h
 }
@@ -129,8 +130,8 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, route route) erro
 	if (sender.Token != nil) != route.joins {
 		return refuse("token", domain.Forbidden, "%s: want a token to join with there, and nowhere else", r.URL.Path)
 	}
-	if r.URL.Path == "/raft/stream" {
-		return h.messages(w, r, &sender)
+	if route.reads != nil {
+		return route.reads(w, r, &sender)
 	}
 	if r.ContentLength > route.most {
 		return domain.Errorf(domain.TooLarge, "%s: want a body of at most %d bytes, found %d", r.URL.Path, route.most, r.ContentLength)

@@ -82,7 +82,7 @@ func (h *Handler) takeMessage(r *http.Request, from *Sender, body []byte) error 
 		return domain.Errorf(domain.Unavailable, "the log of this node has stopped")
 	default:
 	}
-	// A member may have been removed, and its folder lost, since the stream began.
+	// The member may have been removed, or have another key, since the stream began.
 	if key, err := h.verifier.ring.with(from.Node); err != nil {
 		return &Refused{"sender", err}
 	} else if !from.seal.by(key) {

@@ -188,8 +188,8 @@ func clockFrom(config Config) (*Clock, error) {
 	return clock, nil
 }
 
-// clockFloor returns the time of the last event that a node wrote before a term; zero if
-// there is none, or none that is believed. Term 0 is after all others.
+// clockFloor returns the time of the last event that a node wrote, other than in a term if
+// that is not 0. It is zero if there is none, or if that time is too far ahead to believe.
 func clockFloor(ctx context.Context, config Config, now time.Time, term uint64) (time.Time, error) {
 	looked := 0
 	for e, err := range config.Log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {

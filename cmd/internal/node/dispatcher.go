@@ -39,7 +39,8 @@ type dispatcher struct {
 	queue  *work.Queue
 	known  knownNodes
 	recent *recent
-	term   uint64 // in which the queue was loaded; 0: the log has no terms
+	term   uint64 // that the node has taken over; 0: the log has no terms
+	behind bool   // other leaders may have appended since the queue was last up to date
 	// unfinished are commands of which only a part was stored. When one is repeated, it
 	// continues after that part.
 	unfinished map[string]bool

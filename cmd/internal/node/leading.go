@@ -111,12 +111,13 @@ func (n *Node) noteLeader(ctx context.Context, leader eventlog.Leader) error {
 // followEvery is how often a node that does not lead reads what the leader has appended.
 const followEvery = time.Second
 
-// followLeader reads the keys and claims that the leader has appended, so that this node
-// does not have to read a day of the log when it becomes leader. The log was read for it
-// up to read; followLeader returns the new such position.
+// followLeader keeps the queue, the keys and the claims of this node up to date with what
+// the leader has appended, so that it neither loads the queue nor reads a day of the log
+// when it becomes leader. The log was read for it up to read; followLeader returns the new
+// such position.
 func (n *Node) followLeader(ctx context.Context, read domain.Position) domain.Position {
 	head := n.store.Position()
-	if n.Leads() || head <= read {
+	if n.Leads() || head <= read || !n.caughtUp() {
 		return read
 	}
 	if err := errors.Join(n.keys.follow(ctx, n.log, n.clock()), n.work.follow(ctx)); err != nil {
@@ -193,11 +194,11 @@ func (k *keys) reset() {
 	k.loaded = false
 }
 
-// reset drops the queue; the next command loads it again.
+// reset begins a term. The next command applies the events of other leaders to the queue.
 func (d *dispatcher) reset(term uint64) {
 	d.state.Lock()
 	defer d.state.Unlock()
-	d.queue, d.term = nil, term
+	d.behind, d.term = true, term
 	d.known = knownNodes{}
 	clear(d.unfinished)
 }

@@ -9,6 +9,7 @@ import (
 
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
 )
 
@@ -73,6 +74,7 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 	if read := nodes[1].followLeader(t.Context(), 0); read != head {
 		t.Fatalf("want the log read up to %d, found %d", head, read)
 	}
+	queues := [2]*work.Queue{nodes[0].work.queue, nodes[1].work.queue}
 	logs[1].events.Store(0)
 	if read := nodes[1].followLeader(t.Context(), head); read != head || logs[1].events.Load() != 0 {
 		t.Errorf("want nothing read while nothing is new, found %d events", logs[1].events.Load())
@@ -92,9 +94,41 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 
 	// What the other wrote meanwhile is known to the one that led before.
 	do(t, nodes[1], "late", add("", "late").Command)
+	later := Order{ID: "later", Command: claim.Command}
+	if took, err = nodes[1].Do(t.Context(), later); err != nil || len(took.Events) != 3 {
+		t.Fatalf("found %v, %v", took.Events, err)
+	}
+	ended := took.Events[0].Event.(work.Claimed)
+	do(t, nodes[1], "end", workcmd.CompleteTask{Report: workcmd.Report{TaskID: ended.TaskID, Lease: ended.Lease}})
 	logs[0].events.Store(0)
 	lead(3, 0)
 	if _, err := nodes[0].Do(t.Context(), add("late", "another")); domain.CodeOf(err) != domain.KeyReused {
 		t.Errorf("want a key of the term between known, found %v", err)
+	}
+	if again, err := nodes[0].Do(t.Context(), later); err != nil || !again.Duplicate || fmt.Sprint(again.Events) != fmt.Sprint(took.Events) {
+		t.Errorf("want a claim of the term between answered as before, found %v, %v", again, err)
+	}
+
+	// Neither loaded its queue again, and both have what the other decided.
+	do(t, nodes[0], "last", add("", "last").Command)
+	for i, n := range nodes {
+		loaded, err := n.work.load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := loaded.Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = n.Queue(t.Context(), func(q *work.Queue) error {
+			found, err := q.Digest()
+			if q != queues[i] || found != want || q.Len() != items+1 {
+				t.Errorf("node %d: want the queue that it has followed with %d items, found %d items, the same: %v, as loaded: %v", i, items+1, q.Len(), q == queues[i], found == want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

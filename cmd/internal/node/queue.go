@@ -68,22 +68,22 @@ func (d *dispatcher) inspect(ctx context.Context, f func(*work.Queue) error) err
 }
 
 // current makes sure that the queue is loaded and up to date. It is always up to date when
-// this node leads and is not Manual, because nobody else then writes to its streams.
+// this node has taken over and is not Manual, because nobody else then writes to its
+// streams.
 func (d *dispatcher) current(ctx context.Context) (err error) {
-	if d.queue == nil {
-		if err := d.readRecent(ctx); err != nil {
-			return err
+	switch {
+	case d.queue == nil:
+		if d.queue, err = d.load(ctx); err == nil {
+			err = d.readRecent(ctx)
 		}
-		d.queue, err = d.load(ctx)
-		return err
+	case d.behind || d.node.eager() || !d.node.Leads():
+		err = d.catchUp(ctx, d.queue, d.recent)
 	}
-	if !d.node.eager() && d.node.Leads() {
-		return nil
-	}
-	if err := d.catchUp(ctx, d.queue, d.recent); err != nil {
+	if err != nil {
 		d.queue = nil
 		return err
 	}
+	d.behind = false
 	return nil
 }
 
@@ -96,11 +96,11 @@ func (d *dispatcher) readRecent(ctx context.Context) (err error) {
 	return err
 }
 
-// follow reads the claims and cancellations that another node has appended.
+// follow applies what the leader has appended to the queue of this node, so that it is as
+// good as loaded when this node becomes leader: reading it from the rows takes 10 to 20 µs
+// an item.
 func (d *dispatcher) follow(ctx context.Context) error {
-	d.state.Lock()
-	defer d.state.Unlock()
-	return d.readRecent(ctx)
+	return d.inspect(ctx, func(*work.Queue) error { return nil })
 }
 
 // load builds the queue from the read models and the events that they have not applied.

@@ -37,7 +37,7 @@ func Example() {
 		}
 	}
 	if err := models.View(func(v projections.View) error {
-		waiting, err := relayview.Waiting(v, "hub", "gpu-9")
+		waiting, err := relayview.Waiting(v, "hub")
 		for _, call := range waiting {
 			fmt.Println(call.CallID, call.State, "until", call.Deadline.Format(time.TimeOnly))
 		}

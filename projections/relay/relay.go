@@ -133,11 +133,10 @@ func deadlineKey(at time.Time, id relay.CallID) string {
 	return projections.Pair(projections.TimeKey(at), string(id))
 }
 
-// Waiting returns the calls that wait in the mailbox of a node at a hub, in order
-// of arrival.
-func Waiting(v projections.View, hub, target domain.NodeID) ([]CallRow, error) {
+// Waiting returns the calls that wait at a hub, in order of arrival.
+func Waiting(v projections.View, hub domain.NodeID) ([]CallRow, error) {
 	var rows []CallRow
-	for entry, err := range CallsTable.Scan(v, projections.Span{Prefix: projections.Pair(string(target), "")}) {
+	for entry, err := range CallsTable.Scan(v, projections.Span{}) {
 		if err != nil {
 			return nil, err
 		}

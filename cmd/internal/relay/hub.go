@@ -46,7 +46,8 @@ type Hub struct {
 	bytes int
 	polls int
 
-	loading   sync.Mutex // one mailbox at a time
+	loading   sync.Mutex  // held by load
+	loaded    atomic.Bool // the calls that wait by the log are in their mailboxes
 	numbers   atomic.Uint64
 	forwarded atomic.Uint64
 	refused   atomic.Uint64
@@ -56,8 +57,8 @@ type Hub struct {
 	stopOnce  sync.Once
 }
 
-// NewHub makes a hub without mailboxes. Those that calls wait in are read from the
-// log when somebody first asks for them.
+// NewHub returns a hub. It reads the calls that wait at it from the log when it is first
+// used.
 func NewHub(config Config) *Hub {
 	if config.Limits == (wire.Limits{}) {
 		config.Limits = DefaultLimits
@@ -89,52 +90,76 @@ func (h *Hub) Close() {
 	h.notes.Wait()
 }
 
-// box gives the mailbox of a node, with what waits in it by the log.
+// box returns the mailbox of a node.
 func (h *Hub) box(ctx context.Context, node domain.NodeID) (*mailbox, error) {
-	h.mu.Lock()
-	box := h.boxes[node]
-	h.mu.Unlock()
-	if box != nil {
-		return box, nil
-	}
-	h.loading.Lock()
-	defer h.loading.Unlock()
-	h.mu.Lock()
-	box, held := h.boxes[node], len(h.boxes)
-	h.mu.Unlock()
-	if box != nil {
-		return box, nil
-	}
-	if held >= h.config.Limits.Mailboxes {
-		h.sweep()
-	}
-	waiting, err := h.waiting(ctx, node)
-	if err != nil {
+	if err := h.load(ctx); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.boxes) >= h.config.Limits.Mailboxes {
-		return nil, domain.Errorf(domain.TooMany, "want at most %d mailboxes at this hub", h.config.Limits.Mailboxes)
+	if h.boxes[node] == nil && len(h.boxes) >= h.config.Limits.Mailboxes {
+		h.tidy()
 	}
-	box = &mailbox{node: node}
-	h.boxes[node] = box
-	for _, one := range waiting {
-		h.put(box, one)
+	return h.boxOf(node)
+}
+
+// boxOf returns the mailbox of a node, which it makes if there is room. The lock is held.
+func (h *Hub) boxOf(node domain.NodeID) (*mailbox, error) {
+	box := h.boxes[node]
+	switch {
+	case box != nil:
+	case len(h.boxes) >= h.config.Limits.Mailboxes:
+		return nil, domain.Errorf(domain.TooMany, "want at most %d mailboxes at this hub", h.config.Limits.Mailboxes)
+	default:
+		box = &mailbox{node: node}
+		h.boxes[node] = box
 	}
 	return box, nil
 }
 
-// waiting reads the calls that wait for a node from the log. They are delivered
-// again: whether they were, before, nobody knows.
-func (h *Hub) waiting(ctx context.Context, node domain.NodeID) ([]*call, error) {
+// load reads the calls that wait at this hub from the log before anything else is done:
+// they count against the limits. Those over a limit were queued by an append of which the
+// hub did not learn that it was stored; they stay in the log until they expire.
+func (h *Hub) load(ctx context.Context) error {
+	if h.loaded.Load() {
+		return nil
+	}
+	h.loading.Lock()
+	defer h.loading.Unlock()
+	if h.loaded.Load() {
+		return nil
+	}
+	waiting, err := h.waiting(ctx)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, one := range waiting {
+		box, err := h.boxOf(one.request.Target)
+		if err == nil {
+			err = h.room(box, one.request.Size())
+		}
+		if err != nil {
+			h.refused.Add(1)
+			continue
+		}
+		h.put(box, one)
+	}
+	h.loaded.Store(true)
+	return nil
+}
+
+// waiting reads the calls that wait at this hub from the log. They are delivered again,
+// because the log does not have whether they were.
+func (h *Hub) waiting(ctx context.Context) ([]*call, error) {
 	head, err := h.config.Backend.Log().Head(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var rows []relayview.CallRow
 	if err := h.config.Backend.View(ctx, transport.At{}, head, func(v projections.View) (err error) {
-		rows, err = relayview.Waiting(v, h.config.Node, node)
+		rows, err = relayview.Waiting(v, h.config.Node)
 		return err
 	}); err != nil {
 		return nil, err
@@ -249,10 +274,16 @@ func (h *Hub) expire(box *mailbox) {
 	}
 }
 
-// sweep expires everything, and forgets mailboxes that nobody has any use for.
+// sweep ends the calls whose deadline is over and drops mailboxes that are empty and not
+// registered.
 func (h *Hub) sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.tidy()
+}
+
+// tidy is sweep for callers that hold the lock.
+func (h *Hub) tidy() {
 	now := h.config.Now()
 	for node, box := range h.boxes {
 		h.expire(box)

@@ -15,10 +15,14 @@ import (
 // scan is garbage collection. Tools collect rarely, up to a bound of memory that is
 // enough for a rebuild of any length. A node collects less often than by default, but
 // has no bound here: one below its live memory would make it collect all the time.
+// Simulations keep more than other tools: at their bound 30 seeds of clusters took 59 s
+// instead of 22 s.
 const (
-	toolsPace  = 1600
-	toolsBound = 128 << 20
-	nodePace   = 200
+	toolsPace       = 1600
+	toolsBound      = 128 << 20
+	simulationPace  = 400
+	simulationBound = 4 << 30
+	nodePace        = 200
 )
 
 // paceCollection sets the garbage collector for a command, unless the operator set GOGC
@@ -27,12 +31,16 @@ func paceCollection(c *cobra.Command) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	if c.Name() == "serve" {
+	switch {
+	case c.Name() == "serve":
 		debug.SetGCPercent(nodePace)
-		return
+	case c.Name() == "simulate", c.Parent() != nil && c.Parent().Name() == "simulate":
+		debug.SetGCPercent(simulationPace)
+		debug.SetMemoryLimit(simulationBound)
+	default:
+		debug.SetGCPercent(toolsPace)
+		debug.SetMemoryLimit(toolsBound)
 	}
-	debug.SetGCPercent(toolsPace)
-	debug.SetMemoryLimit(toolsBound)
 }
 
 // memoryPlan divides the memory of a node; zero means the default size. The block

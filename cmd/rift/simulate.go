@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -30,14 +29,9 @@ type simulateFlags struct {
 	data         string
 }
 
-// simulateGC is the growth of the heap, in percent of what is in use, at which garbage
-// is collected; from simulateBound bytes on it is collected in any case. Without a
-// terminal, progress is printed after each simulateTold part of the span.
-const (
-	simulateGC    = 400
-	simulateBound = 4 << 30
-	simulateTold  = 0.05
-)
+// simulateTold is the part of the span after which progress is printed where there is no
+// terminal.
+const simulateTold = 0.05
 
 func newSimulate(a *app) *cobra.Command {
 	var f simulateFlags
@@ -100,10 +94,6 @@ func (a *app) simulate(ctx context.Context, f simulateFlags, files []string) err
 	}
 	progress := a.progress("simulating", "items", whole)
 	defer progress.Done()
-	// The bound of other tools would make the garbage collector run all the time: a
-	// long day keeps more than that in memory.
-	defer debug.SetGCPercent(debug.SetGCPercent(simulateGC))
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(simulateBound))
 	began := time.Now()
 	told := 0.0
 	options := simulate.Options{Seed: f.seed, Progress: func(p simulate.Progress) {

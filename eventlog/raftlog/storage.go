@@ -360,8 +360,14 @@ func (s *storage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 func (s *storage) Snapshot() (*raftpb.Snapshot, error) { return s.makeSnapshot() }
 
 func (s *storage) close() error {
-	if s.failed.cause() != nil {
-		return nil // closing a failed database may never end
+	if s.failed.cause() == nil {
+		return s.db.Close()
 	}
-	return s.db.Close()
+	// Closing a failed database may never end or panic, and nothing of it reaches the disk.
+	// It gives back the memory where this process goes on.
+	go func() {
+		defer func() { _ = recover() }()
+		_ = s.db.Close()
+	}()
+	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/ringrift/rift/domain"
 )
 
@@ -89,6 +91,24 @@ func TestAReplacedMachineWaitsForSpace(t *testing.T) {
 	}
 	if len(r.Broken) > 0 || r.Counts.Replaced != 1 {
 		t.Errorf("want n3 replaced, found %d times and %v", r.Counts.Replaced, r.Broken)
+	}
+}
+
+// Nothing of a process whose disk failed stays in memory: a thousand seeds have a thousand.
+func TestAFullDiskLeavesNothingBehind(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	p := planned().With(1)
+	p.Span, p.Items = 10*time.Minute, 4
+	p.Faults = nil
+	for i := range 6 {
+		p.Faults = append(p.Faults, Fault{At: time.Duration(1+i) * time.Minute, Kind: Full, Host: "leader", For: 20 * time.Second})
+	}
+	r, err := Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Broken) > 0 || r.Counts.Crashes == 0 {
+		t.Errorf("want processes that end for lack of space, found %d and %v", r.Counts.Crashes, r.Broken)
 	}
 }
 

@@ -130,7 +130,7 @@ func (c *Cluster) Check(ctx context.Context) {
 			c.violate("the append of %v to %s was refused, and is at %d", p.id, p.stream, at[p.id])
 		}
 	}
-	var first string
+	var first, firstQueue string
 	for _, h := range c.hosts {
 		if !h.up() {
 			continue
@@ -146,6 +146,17 @@ func (c *Cluster) Check(ctx context.Context) {
 		}
 		if first = cmp.Or(first, digest.Total); digest.Total != first {
 			c.violate("%s has other read models at %d than %s", h.member.Node, digest.Position, c.hosts[0].member.Node)
+		}
+		var queue string
+		if err := h.node.Queue(ctx, func(q *work.Queue) (err error) {
+			queue, err = q.Digest()
+			return err
+		}); err != nil {
+			c.violate("%s: queue: %v", h.member.Node, err)
+			continue
+		}
+		if firstQueue = cmp.Or(firstQueue, queue); queue != firstQueue {
+			c.violate("%s has another queue at %d than %s", h.member.Node, digest.Position, c.hosts[0].member.Node)
 		}
 	}
 	c.linear()

@@ -356,6 +356,15 @@ func (h *Host) wind() {
 // maxRounds bounds how often clock and reactors may answer each other in one go.
 const maxRounds = 1000
 
+// Follow has a node that does not lead apply what the leader decided to its own queue.
+func (h *Host) Follow() {
+	h.Do(func() {
+		if ctx := h.cluster.context(); h.node.Sync(ctx) == nil {
+			_ = h.node.FollowOnce(ctx) // it is called again
+		}
+	})
+}
+
 // Housekeep lets the node do what is due and what its reactors want done, as a running
 // one does all the time.
 func (h *Host) Housekeep() {

@@ -179,8 +179,14 @@ func (l *load) soon() {
 }
 
 func (l *load) look() {
-	if h := l.cluster.Leader(); h != nil {
-		h.Housekeep()
+	leader := l.cluster.Leader()
+	if leader != nil {
+		leader.Housekeep()
+	}
+	for _, h := range l.cluster.hosts {
+		if h != leader {
+			h.Follow()
+		}
 	}
 	if l.audit.Queued() > 0 {
 		l.wake()

@@ -111,20 +111,19 @@ func (n *Node) noteLeader(ctx context.Context, leader eventlog.Leader) error {
 // followEvery is how often a node that does not lead reads what the leader has appended.
 const followEvery = time.Second
 
-// followLeader keeps the queue, the keys and the claims of this node up to date with what
-// the leader has appended, so that it neither loads the queue nor reads a day of the log
-// when it becomes leader. The log was read for it up to read; followLeader returns the new
-// such position.
-func (n *Node) followLeader(ctx context.Context, read domain.Position) domain.Position {
+// FollowOnce keeps the queue, the keys and the claims of a node that does not lead up to
+// date with what the leader has appended, so that it neither loads the queue nor reads a
+// day of the log when it becomes leader. It must not be called concurrently.
+func (n *Node) FollowOnce(ctx context.Context) error {
 	head := n.store.Position()
-	if n.Leads() || head <= read || !n.caughtUp() {
-		return read
+	if n.Leads() || head <= n.followed || !n.caughtUp() {
+		return nil
 	}
 	if err := errors.Join(n.keys.follow(ctx, n.log, n.clock()), n.work.follow(ctx)); err != nil {
-		n.logger.Debug("reading what the leader appended failed and is tried again", "error", err)
-		return read
+		return err
 	}
-	return head
+	n.followed = head
+	return nil
 }
 
 // Lead takes over whenever this node becomes leader, until ctx ends, so that the change of
@@ -133,7 +132,6 @@ func (n *Node) followLeader(ctx context.Context, read domain.Position) domain.Po
 func (n *Node) Lead(ctx context.Context) error {
 	ticker := time.NewTicker(followEvery)
 	defer ticker.Stop()
-	read := domain.Position(0)
 	for {
 		changed := n.config.Leadership.Changes()
 		wait := minRetry
@@ -156,7 +154,9 @@ func (n *Node) Lead(ctx context.Context) error {
 			case <-changed:
 				waiting = false
 			case <-ticker.C:
-				read = n.followLeader(ctx, read)
+				if err := n.FollowOnce(ctx); err != nil {
+					n.logger.Debug("reading what the leader appended failed and is tried again", "error", err)
+				}
 			case <-ctx.Done():
 				return nil
 			}

@@ -71,13 +71,13 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if read := nodes[1].followLeader(t.Context(), 0); read != head {
-		t.Fatalf("want the log read up to %d, found %d", head, read)
+	if err := nodes[1].FollowOnce(t.Context()); err != nil || nodes[1].followed != head {
+		t.Fatalf("want the log read up to %d, found %d, %v", head, nodes[1].followed, err)
 	}
 	queues := [2]*work.Queue{nodes[0].work.queue, nodes[1].work.queue}
 	logs[1].events.Store(0)
-	if read := nodes[1].followLeader(t.Context(), head); read != head || logs[1].events.Load() != 0 {
-		t.Errorf("want nothing read while nothing is new, found %d events", logs[1].events.Load())
+	if err := nodes[1].FollowOnce(t.Context()); err != nil || logs[1].events.Load() != 0 {
+		t.Errorf("want nothing read while nothing is new, found %d events, %v", logs[1].events.Load(), err)
 	}
 
 	lead(2, 1)

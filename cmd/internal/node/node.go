@@ -137,6 +137,7 @@ type Node struct {
 	policy   atomic.Pointer[readPolicy]
 	keys     *keys
 	tenure   tenure
+	followed domain.Position // up to which FollowOnce has read
 	relay    *relay.Hub
 	gossip   *gossip.Gossip
 	parts    []any                    // for endpoints; see Lend

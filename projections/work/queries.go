@@ -60,8 +60,9 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	if q.State != "" && !slices.Contains(work.TaskStates, work.State(q.State)) {
 		return TasksAnswer{}, domain.Faulty("query", []domain.Fault{{Field: "state", Reason: fmt.Sprintf("want one of %v, found %q", work.TaskStates, q.State)}})
 	}
-	answer := TasksAnswer{Items: make([]json.RawMessage, 0, limit)}
+	answer := TasksAnswer{}
 	if q.State == "" && q.Type == "" && q.Config == "" && q.Node == "" {
+		answer.Items = make([]json.RawMessage, 0, limit)
 		for row, err := range ItemsTable.RawScan(v, projections.Span{From: q.From}) {
 			if err != nil {
 				return TasksAnswer{}, err
@@ -87,11 +88,12 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 	if err != nil {
 		return TasksAnswer{}, err
 	}
+	ids := make([]string, 0, limit)
 	for id, err := range merged(v, index, prefixes, q.From, false, limit) {
 		if err != nil {
 			return TasksAnswer{}, err
 		}
-		if len(answer.Items) == limit {
+		if len(ids) == limit {
 			answer.Next = id
 			break
 		}
@@ -104,22 +106,37 @@ func ListTasks(v projections.View, q ManyTasks) (TasksAnswer, error) {
 				continue
 			}
 		}
-		raw, err := rawTask(v, domain.TaskID(id))
-		if err != nil {
-			return TasksAnswer{}, err
-		}
-		answer.Items = append(answer.Items, raw)
+		ids = append(ids, id)
 	}
-	return answer, nil
+	answer.Items, err = rawTasks(v, ids)
+	return answer, err
 }
 
-// rawTask reads the item of a row of an index, as JSON.
+// rawTasks reads the items that an index names in ascending order, as JSON.
+func rawTasks(v projections.View, ids []string) ([]json.RawMessage, error) {
+	rows, err := ItemsTable.RawAll(v, ids)
+	if err != nil {
+		return nil, err
+	}
+	for i, raw := range rows {
+		if raw == nil {
+			return nil, missing(ids[i])
+		}
+	}
+	return rows, nil
+}
+
+// rawTask reads an item that an index names, as JSON.
 func rawTask(v projections.View, id domain.TaskID) (json.RawMessage, error) {
 	raw, found, err := ItemsTable.Raw(v, string(id))
 	if err == nil && !found {
-		err = domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
+		err = missing(string(id))
 	}
 	return raw, err
+}
+
+func missing(id string) error {
+	return domain.Errorf(domain.Corrupt, "item %s: an index points at it, and it has no row", id)
 }
 
 // maxCycleSearch is the number of items that FindCycle looks at at most.

@@ -21,17 +21,17 @@ import (
 // than it has slots; no item starts, continues or ends on a node during a fault,
 // and leases on such a node end in time.
 type Audit struct {
-	rules    *sched.Rules // of the scenario's policy
-	machines map[domain.NodeID]*watched
-	looks    []look // by time
-	position domain.Position
-	now      time.Time
-	live     map[domain.TaskID]*item
-	ended    map[domain.TaskID]ending // one small entry per item: all that is kept of it
-	endings  map[work.State]int
-	events   map[string]int64
-	waits    map[string][]time.Duration // by class, of first claims
-	busy     time.Duration              // slots × time
+	rules       *sched.Rules // of the scenario's policy
+	machines    map[domain.NodeID]*watched
+	faultChecks []faultCheck // by time
+	position    domain.Position
+	now         time.Time
+	live        map[domain.TaskID]*item
+	ended       map[domain.TaskID]ending // kept small: one entry per ended item
+	endings     map[work.State]int
+	events      map[string]int64
+	waits       map[string][]time.Duration // by class, of first claims
+	busy        time.Duration              // slots × time
 
 	queued int // items that can be claimed
 
@@ -47,15 +47,16 @@ type ending uint8
 type watched struct {
 	slots, used int
 	most        int
-	held        map[domain.TaskID]time.Time // since when
-	faults      []Fault                     // that have not ended
+	held        map[domain.TaskID]time.Time // with the time of the claim
+	faults      []Fault                     // current and later ones
 }
 
+// item is an item that has not ended.
 type item struct {
 	task   work.Task
-	slots  int // of the live lease
-	queued time.Time
-	begun  bool
+	slots  int       // of the current lease
+	queued time.Time // first time it could be claimed
+	begun  bool      // it was claimed before
 }
 
 // NewAudit returns an audit of a scenario, starting at its first event.
@@ -86,10 +87,10 @@ func NewAudit(s Scenario) (*Audit, error) {
 			bound = offline + cycles + 2*s.Tick
 		}
 		if at := fault.Start.Add(bound); at.Before(fault.End) {
-			a.looks = append(a.looks, look{at, id, fault})
+			a.faultChecks = append(a.faultChecks, faultCheck{at, id, fault})
 		}
 	}
-	slices.SortStableFunc(a.looks, func(x, y look) int { return x.at.Compare(y.at) })
+	slices.SortStableFunc(a.faultChecks, func(x, y faultCheck) int { return x.at.Compare(y.at) })
 	return a, nil
 }
 
@@ -133,7 +134,7 @@ func (a *Audit) violate(e domain.Envelope, format string, args ...any) {
 	}
 }
 
-// Seen is what an event means for waiting machines and items.
+// Seen is what an event means for sleeping machines and for items that wait for others.
 type Seen struct {
 	ended  domain.TaskID // an item ended
 	queued []string      // requirements of an item that can be claimed again; nil: none
@@ -183,7 +184,7 @@ func (a *Audit) Observe(e domain.Envelope) (s Seen) {
 	before := one.task
 	a.check(e, one)
 	one.task = before.Evolve(e)
-	a.book(e, one, before)
+	a.countSlots(e, one, before)
 	after := one.task
 	if before.State == work.StateQueued && after.State != work.StateQueued {
 		a.queued--
@@ -259,8 +260,9 @@ func (a *Audit) check(e domain.Envelope, one *item) {
 	}
 }
 
-// book updates the use of slots.
-func (a *Audit) book(e domain.Envelope, one *item, before work.Task) {
+// countSlots updates the slots in use, and records how long the item waited for its first
+// claim.
+func (a *Audit) countSlots(e domain.Envelope, one *item, before work.Task) {
 	after := one.task
 	if before.State.Held() && (!after.State.Held() || after.Lease != before.Lease) {
 		if m := a.machines[before.Node]; m != nil {
@@ -291,27 +293,27 @@ func (a *Audit) book(e domain.Envelope, one *item, before work.Task) {
 	}
 }
 
-// look is a time by which the leases of a fault must have ended.
-type look struct {
+// faultCheck is a time by which the leases on a faulty node must have ended.
+type faultCheck struct {
 	at    time.Time
 	node  domain.NodeID
 	fault Fault
 }
 
-// pass checks, when time advances, whether leases remain that must have ended.
+// pass advances the time and runs the faultChecks that are due.
 func (a *Audit) pass(e domain.Envelope) {
 	a.now = e.Time
-	for len(a.looks) > 0 && e.Time.After(a.looks[0].at) {
-		due := a.looks[0]
-		a.looks = a.looks[1:]
+	for len(a.faultChecks) > 0 && e.Time.After(a.faultChecks[0].at) {
+		due := a.faultChecks[0]
+		a.faultChecks = a.faultChecks[1:]
 		if held := len(a.machines[due.node].held); held > 0 && e.Time.Before(due.fault.End) {
 			a.violate(e, "node %s has had a fault since %s and still holds %d items", due.node, due.fault.Start.Format(domain.Timestamp), held)
 		}
 	}
 }
 
-// inside returns the fault at a time. The ends of a fault are excluded, because
-// what happens at the same microsecond may have happened before it.
+// inside returns the fault at a time. Its first and last instants are excluded, because
+// an event of the same microsecond may have happened outside the fault.
 func (m *watched) inside(at time.Time) (Fault, bool) {
 	for len(m.faults) > 0 && !at.Before(m.faults[0].End) {
 		m.faults = m.faults[1:]
@@ -322,7 +324,7 @@ func (m *watched) inside(at time.Time) (Fault, bool) {
 	return Fault{}, false
 }
 
-// Finish reports what is left: an item that has not ended is stuck.
+// Finish reports every item that has not ended as stuck.
 func (a *Audit) Finish() {
 	var stuck []domain.TaskID
 	for id := range a.live {

@@ -10,12 +10,12 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// played is an item in a recording.
-type played struct {
+// recordedItem is an item of a recording.
+type recordedItem struct {
 	id                      domain.TaskID
 	created, claimed, ended time.Time
-	node                    domain.NodeID // that holds it
-	end                     work.State
+	node                    domain.NodeID // the holder; empty: none
+	end                     work.State    // final state; empty: it has not ended
 	asked                   struct {
 		GPUs int `json:"num_gpu"`
 	}
@@ -24,8 +24,8 @@ type played struct {
 // content is what a recording contains that can be simulated.
 type content struct {
 	first, last time.Time
-	items       []*played
-	byID        map[domain.TaskID]*played
+	items       []*recordedItem
+	byID        map[domain.TaskID]*recordedItem
 	machines    map[domain.NodeID]*seenNode
 	order       []domain.NodeID
 }
@@ -38,7 +38,7 @@ type seenNode struct {
 }
 
 func newContent() *content {
-	return &content{byID: map[domain.TaskID]*played{}, machines: map[domain.NodeID]*seenNode{}}
+	return &content{byID: map[domain.TaskID]*recordedItem{}, machines: map[domain.NodeID]*seenNode{}}
 }
 
 func (t *content) node(id domain.NodeID) *seenNode {
@@ -51,7 +51,7 @@ func (t *content) node(id domain.NodeID) *seenNode {
 	return n
 }
 
-func (t *content) take(e domain.Envelope) {
+func (t *content) observe(e domain.Envelope) {
 	if t.first.IsZero() || e.Time.Before(t.first) {
 		t.first = e.Time
 	}
@@ -67,10 +67,9 @@ func (t *content) take(e domain.Envelope) {
 		if t.byID[fact.TaskID] != nil {
 			return
 		}
-		one := &played{id: fact.TaskID, created: e.Time}
+		one := &recordedItem{id: fact.TaskID, created: e.Time}
 		if len(fact.Payload) > 0 {
-			// A payload has the caller's format: one without the number needs no
-			// GPUs.
+			// The payload's format is the caller's own; without this number it needs no GPUs.
 			if json.Unmarshal(fact.Payload, &one.asked) != nil || one.asked.GPUs < 0 {
 				one.asked.GPUs = 0
 			}
@@ -79,7 +78,7 @@ func (t *content) take(e domain.Envelope) {
 		t.items = append(t.items, one)
 	case work.Claimed:
 		if one := t.byID[fact.TaskID]; one != nil && one.end == "" {
-			t.give(one)
+			t.giveBack(one)
 			one.claimed, one.ended, one.node = e.Time, time.Time{}, fact.NodeID
 			n := t.node(fact.NodeID)
 			n.holds++
@@ -110,14 +109,14 @@ func (t *content) ends(id domain.TaskID, at time.Time, state work.State) {
 	if one == nil || one.end != "" {
 		return
 	}
-	t.give(one)
+	t.giveBack(one)
 	one.end = state
 	if one.ended.IsZero() || state != work.StateDead {
 		one.ended = at
 	}
 }
 
-func (t *content) give(one *played) {
+func (t *content) giveBack(one *recordedItem) {
 	if one.node != "" {
 		t.node(one.node).holds--
 		one.node = ""
@@ -135,8 +134,7 @@ func (t *content) list() []Machine {
 		case n.announced != nil:
 			machines = append(machines, machineOf(*n.announced, n.most))
 		case announced:
-			// The recording lists its nodes; this one stands for one that it does
-			// not name.
+			// The recording announces its nodes, so this name only stands for an unknown one.
 		default:
 			machines = append(machines, Machine{ID: id, Slots: min(max(n.most, 1), mostSlots), Facts: slotsFact(min(max(n.most, 1), mostSlots))})
 		}

@@ -22,8 +22,8 @@ const (
 	dayLoad  = 0.6 // share of the slots, on average
 	dayBatch = 100 // items per batch, on average
 	slotsOf  = 8   // of every machine
-	// The configs share the queue but are not games: results of games would start
-	// trainings, which another simulation covers.
+	// leagues is the number of configs. They are not names of games, because results of
+	// games would start trainings.
 	leagues = 12
 )
 
@@ -57,8 +57,8 @@ func Day(items, nodes int, span time.Duration, seed uint64) (Scenario, error) {
 		Policy: wiring.Sections().Default(), Poll: 30 * time.Second, Tick: 5 * time.Second,
 		Arrivals: dayArrivals(items, nodes, span, seed),
 	}
-	// Long queues are the purpose of this, and heartbeats of every lease would
-	// dominate the events.
+	// The day is meant to build long queues, and with short leases most events would be
+	// heartbeats.
 	queue := work.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000_000, 2_000_000_000
 	queue.LeaseSeconds = 900
@@ -134,7 +134,7 @@ func pick(random *rand.Rand) kind {
 	return kinds[0]
 }
 
-// fate draws the course of an item: most succeed at once.
+// fate draws the course of an item. About 95 of 100 succeed in their first run.
 func fate(random *rand.Rand, k kind, mean time.Duration, at time.Time) Fate {
 	mean = mean * time.Duration(k.length) / 100
 	f := Fate{Lasts: domain.Seconds((mean/4 + time.Duration(0.75*random.ExpFloat64()*float64(mean))).Seconds()).Duration()}

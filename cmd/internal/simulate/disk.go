@@ -11,37 +11,37 @@ import (
 // OpenLog creates a log in a folder without syncing to disk: an interrupted
 // simulation is started again and not recovered.
 func OpenLog(folder string, start time.Time) (*pebblelog.Log, error) {
-	return pebblelog.Open(folder, pebblelog.Options{FS: hastyFS{vfs.Default}, Clock: func() time.Time { return start }})
+	return pebblelog.Open(folder, pebblelog.Options{FS: UnsyncedFS{vfs.Default}, Clock: func() time.Time { return start }})
 }
 
-// hastyFS does not sync files to disk.
-type hastyFS struct{ vfs.FS }
+// UnsyncedFS is a file system whose syncs do nothing and report success.
+type UnsyncedFS struct{ vfs.FS }
 
-func (f hastyFS) Unwrap() vfs.FS { return f.FS }
+func (f UnsyncedFS) Unwrap() vfs.FS { return f.FS }
 
-func hasty(file vfs.File, err error) (vfs.File, error) {
+func unsynced(file vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return hastyFile{file}, nil
+	return unsyncedFile{file}, nil
 }
 
-func (f hastyFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return hasty(f.FS.Create(name, category))
+func (f UnsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return unsynced(f.FS.Create(name, category))
 }
 
-func (f hastyFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
-	return hasty(f.FS.OpenReadWrite(name, category, options...))
+func (f UnsyncedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+	return unsynced(f.FS.OpenReadWrite(name, category, options...))
 }
 
-func (f hastyFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return hasty(f.FS.ReuseForWrite(old, name, category))
+func (f UnsyncedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return unsynced(f.FS.ReuseForWrite(old, name, category))
 }
 
-func (f hastyFS) OpenDir(name string) (vfs.File, error) { return hasty(f.FS.OpenDir(name)) }
+func (f UnsyncedFS) OpenDir(name string) (vfs.File, error) { return unsynced(f.FS.OpenDir(name)) }
 
-type hastyFile struct{ vfs.File }
+type unsyncedFile struct{ vfs.File }
 
-func (hastyFile) Sync() error                { return nil }
-func (hastyFile) SyncData() error            { return nil }
-func (hastyFile) SyncTo(int64) (bool, error) { return false, nil }
+func (unsyncedFile) Sync() error                { return nil }
+func (unsyncedFile) SyncData() error            { return nil }
+func (unsyncedFile) SyncTo(int64) (bool, error) { return false, nil }

@@ -13,9 +13,9 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// WithFaults adds recorded faults to a scenario: their time is scaled to its span,
-// and each node of the recording stands for a machine. Every third fault is not
-// reported to the cluster.
+// WithFaults adds recorded faults to a scenario. Their times are scaled to its span, and
+// each recorded node is assigned a random machine. Every third fault is not reported to
+// the cluster.
 func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Scenario, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -27,8 +27,8 @@ func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Sce
 	}
 	var begun, last time.Time
 	var faults []Fault
-	open := map[domain.NodeID]int{} // by node, its last fault
-	place := map[domain.NodeID]int{}
+	open := map[domain.NodeID]int{}  // the last fault of each node
+	place := map[domain.NodeID]int{} // the machine of each node
 	random := rand.New(rand.NewPCG(seed, 0x6661756c7473))
 	machines := random.Perm(len(s.Machines))
 	for e, err := range events {
@@ -69,7 +69,7 @@ func (s Scenario) WithFaults(ctx context.Context, path string, seed uint64) (Sce
 			fault.End = fault.Start.Add(time.Second)
 		}
 		if fault.Start.Before(until[fault.Machine]) {
-			left++ // two recorded nodes map to the machine
+			left++ // another recorded node has the same machine
 			continue
 		}
 		until[fault.Machine] = fault.End.Add(time.Second)

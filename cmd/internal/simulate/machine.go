@@ -18,12 +18,12 @@ import (
 type machine struct {
 	Machine
 	fault   *Fault // the current fault; nil: none
-	life    int    // counts its starts: attempts of earlier lives are gone
+	life    int    // number of the current start; timers of earlier ones do nothing
 	running []attempt
-	ghosts  []attempt // attempts of earlier lives, which may still report once
+	lost    []attempt // lost attempts, some of which report after the fault
 	heard   time.Time // when it last reported to the cluster
-	polls   bool      // a claim is scheduled
-	asleep  bool
+	polls   bool      // a claim is planned
+	asleep  bool      // it is in world.asleep
 }
 
 // attempt is an item that the machine is running.
@@ -49,7 +49,7 @@ func (m *machine) free() int {
 // down reports whether the machine is completely silent.
 func (m *machine) down() bool { return m.fault != nil && m.fault.Silent }
 
-// boot registers and starts the machine.
+// boot registers the machine and starts its claims and heartbeats.
 func (m *machine) boot(ctx context.Context, w *world) error {
 	m.life++
 	m.heard = w.now
@@ -83,12 +83,12 @@ func (m *machine) beat(ctx context.Context, w *world) error {
 	return err
 }
 
-// fall starts a fault: all attempts of the machine are lost.
-func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
+// startFault starts a fault, in which all attempts of the machine are lost.
+func (m *machine) startFault(ctx context.Context, w *world, fault Fault) error {
 	m.fault = &fault
 	m.life++
-	w.rouse(m)
-	m.ghosts = append(m.ghosts, m.running...)
+	w.unsleep(m)
+	m.lost = append(m.lost, m.running...)
 	m.running = nil
 	if fault.Silent {
 		return nil
@@ -102,10 +102,11 @@ func (m *machine) fall(ctx context.Context, w *world, fault Fault) error {
 	return w.settle(ctx)
 }
 
-// rise ends a fault. Some of the lost attempts then send a late report.
-func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
+// endFault ends a fault. A quarter of the attempts whose leases have ended since then send
+// a late report.
+func (m *machine) endFault(ctx context.Context, w *world, fault Fault) error {
 	m.fault, m.polls = nil, false
-	w.rouse(m)
+	w.unsleep(m)
 	if !fault.Silent {
 		if _, err := w.do(ctx, "monitor", nodescmd.ReportNode{Recovered: &nodes.Recovered{NodeID: m.ID}}); err != nil {
 			return err
@@ -114,7 +115,7 @@ func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 	if err := m.boot(ctx, w); err != nil {
 		return err
 	}
-	for _, ghost := range m.ghosts {
+	for _, ghost := range m.lost {
 		if w.random.IntN(4) != 0 || !w.now.After(ghost.deadline) {
 			continue
 		}
@@ -123,7 +124,7 @@ func (m *machine) rise(ctx context.Context, w *world, fault Fault) error {
 			return err
 		}
 	}
-	m.ghosts = nil
+	m.lost = nil
 	return w.settle(ctx)
 }
 
@@ -141,7 +142,7 @@ func (w *world) answered(verb string, err error) error {
 	return fmt.Errorf("%s: %w", verb, err)
 }
 
-// pollAfter schedules a claim of the machine, if none is.
+// pollAfter plans a claim of the machine, unless one is planned.
 func (m *machine) pollAfter(ctx context.Context, w *world, d time.Duration) {
 	if m.polls {
 		return
@@ -164,7 +165,7 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 		return nil
 	}
 	m.heard = w.now
-	w.rouse(m)
+	w.unsleep(m)
 	result, err := w.do(ctx, string(m.ID), workcmd.ClaimTasks{NodeID: m.ID, Slots: free, Limit: min(free, work.PolicyOf(w.scenario.Policy).ClaimLimit)})
 	if err != nil {
 		return fmt.Errorf("claim of %s: %w", m.ID, err)
@@ -191,7 +192,7 @@ func (m *machine) poll(ctx context.Context, w *world) error {
 	return nil
 }
 
-// sleep waits until another event wakes the machine.
+// sleep adds the machine to those that wake chooses from.
 func (m *machine) sleep(w *world) {
 	if !m.asleep && m.fault == nil {
 		m.asleep = true
@@ -199,17 +200,17 @@ func (m *machine) sleep(w *world) {
 	}
 }
 
-// rouse removes a machine from the sleeping ones.
-func (w *world) rouse(m *machine) {
+// unsleep removes a machine from those that wake chooses from.
+func (w *world) unsleep(m *machine) {
 	if m.asleep {
 		m.asleep = false
 		w.asleep = slices.DeleteFunc(w.asleep, func(other *machine) bool { return other == m })
 	}
 }
 
-// wake lets one sleeping machine claim again: of those with the required words, the
-// one that has slept longest. It takes as many items as it has room for, so calls
-// for the same time share one machine.
+// wake makes a sleeping machine claim again: of those with the required capabilities, the
+// one that has slept longest. Since it claims as many items as it has free slots, further
+// calls at the same time wake no other machine until its slots are counted off.
 func (w *world) wake(ctx context.Context, words []string) {
 	if w.spare > 0 && w.spareAt.Equal(w.now) && offers(w.spareOf, words) {
 		w.spare--
@@ -227,6 +228,7 @@ func (w *world) wake(ctx context.Context, words []string) {
 	}
 }
 
+// offers reports whether a machine has all of the capabilities.
 func offers(m *machine, words []string) bool {
 	for _, word := range words {
 		if !slices.Contains(m.Capabilities, word) {
@@ -236,7 +238,7 @@ func offers(m *machine, words []string) bool {
 	return true
 }
 
-// begin starts an item and schedules its fate.
+// begin starts an item and plans its end.
 func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask) error {
 	a := attempt{task: item.TaskID, lease: item.Lease, deadline: item.Deadline, slots: w.audit.Cost(item.TaskType)}
 	m.running = append(m.running, a)
@@ -254,7 +256,7 @@ func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask)
 		lasts /= 2
 	}
 	w.after(lasts, func(w *world) error {
-		if m.life != life || !m.speaks(a) {
+		if m.life != life || !m.runs(a) {
 			return nil
 		}
 		return m.end(ctx, w, a, ending)
@@ -266,7 +268,7 @@ func (m *machine) begin(ctx context.Context, w *world, item workcmd.ClaimedTask)
 func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error {
 	third := max(a.deadline.Sub(w.now)/3, time.Second)
 	w.after(third, func(w *world) error {
-		if m.life != life || !m.speaks(a) {
+		if m.life != life || !m.runs(a) {
 			return nil
 		}
 		m.heard = w.now
@@ -294,8 +296,8 @@ func (m *machine) keep(ctx context.Context, w *world, a attempt, life int) error
 	return nil
 }
 
-// speaks reports whether the machine still runs an attempt and reports on it.
-func (m *machine) speaks(a attempt) bool {
+// runs reports whether the machine still runs an attempt.
+func (m *machine) runs(a attempt) bool {
 	return slices.ContainsFunc(m.running, func(r attempt) bool { return r.task == a.task && r.lease == a.lease })
 }
 

@@ -16,12 +16,12 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// podLimit is the longest run of a recorded item, since an attempt may not be
-// longer than 30 days.
+// podLimit is the longest run of a recorded item. It is below the longest attempt that is
+// allowed, 30 days.
 const podLimit = 29 * 24 * time.Hour
 
-// podLeases are long because pods run long: over months, most events would
-// otherwise be heartbeats.
+// podLeases is the length of a lease in seconds. It is long because pods run for weeks,
+// and most events would otherwise be heartbeats.
 const podLeases domain.Seconds = 7200
 
 // mostSlots limits the slots of one item, as the scheduler does.
@@ -30,12 +30,12 @@ const mostSlots = 64
 // namedRefusals limits the refused items that get a note each.
 const namedRefusals = 10
 
-// Recording returns a scenario with the items of a recording on its nodes, or on
-// the first all of those that have GPUs and as many of the others: items arrive and
-// last as recorded, and the queue decides where and when they run. The format is
-// one of recorded.Formats, or empty to detect it per file. Items that no node of
-// the recording can run are left out, with a note.
-func Recording(ctx context.Context, format string, paths []string, all int) (Scenario, error) {
+// Recording returns a scenario with the items and nodes of a recording; with limit > 0,
+// of only its first limit nodes with GPUs and first limit without. Items arrive and last
+// as recorded, and the queue decides where and when they run. The format is one of
+// recorded.Formats, or empty to detect it per file. Items that no node can run are left
+// out, with a note.
+func Recording(ctx context.Context, format string, paths []string, limit int) (Scenario, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
 		return Scenario{}, err
@@ -52,14 +52,14 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 		if err != nil {
 			return Scenario{}, err
 		}
-		recording.take(e)
+		recording.observe(e)
 	}
 	s := Scenario{Policy: wiring.Sections().Default(), Poll: time.Minute, Tick: 10 * time.Minute, Start: recording.first, Machines: recording.list()}
 	if len(recording.items) == 0 || len(s.Machines) == 0 {
 		return Scenario{}, domain.Errorf(domain.Invalid, "want a recording of items and of nodes to run them, found %d nodes and %d items", len(s.Machines), len(recording.items))
 	}
-	if all > 0 {
-		s.Machines = some(s.Machines, all)
+	if limit > 0 {
+		s.Machines = firstMachines(s.Machines, limit)
 	}
 	items := s.admit(recording.items)
 	if len(items) == 0 {
@@ -78,7 +78,7 @@ func Recording(ctx context.Context, format string, paths []string, all int) (Sce
 
 // adjust adapts the policy and the machines to the items: an item takes one slot
 // per GPU it needs, and a machine has one per GPU.
-func (s *Scenario) adjust(items []*played) {
+func (s *Scenario) adjust(items []*recordedItem) {
 	queue, health := work.DefaultPolicy(), nodes.DefaultPolicy()
 	queue.SoftLimit, queue.HardLimit = 1_000_000, 1_000_000
 	queue.LeaseSeconds = podLeases
@@ -108,14 +108,14 @@ func (s *Scenario) adjust(items []*played) {
 }
 
 // admit keeps the items that a machine can run, in order of arrival.
-func (s *Scenario) admit(items []*played) []*played {
+func (s *Scenario) admit(items []*recordedItem) []*recordedItem {
 	largest := 0
 	for _, m := range s.Machines {
 		if slices.Contains(m.Capabilities, "gpu") {
 			largest = max(largest, m.Slots)
 		}
 	}
-	var kept []*played
+	var kept []*recordedItem
 	refused := 0
 	for _, one := range items {
 		size := one.asked.GPUs
@@ -135,12 +135,12 @@ func (s *Scenario) admit(items []*played) []*played {
 	if refused > namedRefusals {
 		s.Notes = append(s.Notes, fmt.Sprintf("refused: %d more items want more GPUs than a node has", refused-namedRefusals))
 	}
-	slices.SortStableFunc(kept, func(a, b *played) int { return a.created.Compare(b.created) })
+	slices.SortStableFunc(kept, func(a, b *recordedItem) int { return a.created.Compare(b.created) })
 	return kept
 }
 
-// arrivalsOf lists the arrivals of items, and counts those whose run was shortened.
-func arrivalsOf(items []*played, last time.Time) (arrivals []Arrival, cut int) {
+// arrivalsOf returns the arrivals of items, and how many of their runs it cut to podLimit.
+func arrivalsOf(items []*recordedItem, last time.Time) (arrivals []Arrival, cut int) {
 	for _, one := range items {
 		arrival, short := one.arrival(last)
 		if short {
@@ -161,8 +161,8 @@ func listed(arrivals []Arrival) iter.Seq2[Arrival, error] {
 	}
 }
 
-// some keeps the first n machines with GPUs and the first n without.
-func some(machines []Machine, n int) []Machine {
+// firstMachines keeps the first n machines with GPUs and the first n without.
+func firstMachines(machines []Machine, n int) []Machine {
 	var kept []Machine
 	with, without := 0, 0
 	for _, m := range machines {
@@ -185,7 +185,7 @@ func gpuWord(n int) string { return fmt.Sprintf("gpus-%d", n) }
 // arrival converts a recorded item. One that was still running at the end of the
 // recording, or that its owner deleted, is cancelled after the time it ran; one
 // that never ran is cancelled when it was deleted, or at the end of the recording.
-func (p *played) arrival(last time.Time) (Arrival, bool) {
+func (p *recordedItem) arrival(last time.Time) (Arrival, bool) {
 	size := p.asked.GPUs
 	add := workcmd.AddTask{TaskID: p.id, TaskType: typeOf(size), MaxAttempts: 1, TimeoutSeconds: domain.Seconds((podLimit + 12*time.Hour).Seconds())}
 	switch {

@@ -22,7 +22,7 @@ type Report struct {
 	ByState    map[string]int   `json:"by_state"`
 	Waits      []Waits          `json:"waits"`
 	Busy       float64          `json:"busy"`         // share of the slots, including faults
-	Reports    map[string]int   `json:"reports"`      // by verb and code: refused reports, and accepted ones of lost attempts
+	Reports    map[string]int   `json:"reports"`      // by verb and code: refused reports, and accepted reports of lost attempts
 	Pressed    int              `json:"adds_put_off"` // because of back-pressure
 	Events     int64            `json:"events"`
 	ByType     map[string]int64 `json:"events_by_type"`

@@ -63,8 +63,8 @@ const (
 	Succeeds Ending = iota
 	Fails           // and may be retried
 	FailsForGood
-	Releases     // is given back half way
-	Vanishes     // stops without a report
+	Releases     // gives its item back half way
+	Vanishes     // ends without a report
 	AwaitsCancel // runs until its owner cancels it, half way at the latest
 )
 

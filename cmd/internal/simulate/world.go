@@ -26,7 +26,7 @@ import (
 // Options configure a simulation.
 type Options struct {
 	Seed     uint64
-	Log      eventlog.Log // empty; nil: one in memory
+	Log      eventlog.Log // an empty log; nil: one in memory
 	Models   string       // folder of the read models; empty: in memory
 	Progress func(Progress)
 	// Patience is how much virtual time may pass after the last arrival until every
@@ -65,17 +65,17 @@ type world struct {
 	coming   agenda.Agenda[func(*world) error]
 	next     func() (Arrival, error, bool)
 	pending  Arrival
-	arriving bool // pending is an arrival that has not happened yet
+	arriving bool // pending is the next arrival; false: there is none
 	machines []*machine
-	asleep   []*machine // with free slots, and told that there is no work; longest first
-	spare    int        // slots of spareOf, woken at spareAt, that no item is expected to take yet
+	asleep   []*machine // machines that found nothing to claim, longest asleep first
+	spare    int        // slots of spareOf, woken at spareAt, that wake has not counted off
 	spareAt  time.Time
 	spareOf  *machine
 	fates    map[domain.TaskID]*fated
-	waiters  map[domain.TaskID][]domain.TaskID // by the item they depend on
+	waiters  map[domain.TaskID][]domain.TaskID // items, by the item that they depend on
 	orders   int
-	refused  map[string]int // refused reports by code and verb
-	adds     int            // adds that were postponed
+	refused  map[string]int // Report.Reports
+	adds     int            // how often an add was put off
 }
 
 // fated is an item that has not ended, with the number of its runs.
@@ -148,7 +148,7 @@ func (w *world) play(ctx context.Context) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			w.tell()
+			w.progress()
 		}
 		next, comes := w.coming.Next()
 		if w.arriving && (!comes || w.pending.At.Sub(w.scenario.Start) <= next) {
@@ -190,8 +190,8 @@ func (w *world) begin(ctx context.Context) error {
 	}
 	for _, fault := range w.scenario.Faults {
 		m := w.machines[fault.Machine]
-		w.at(fault.Start, func(w *world) error { return m.fall(ctx, w, fault) })
-		w.at(fault.End, func(w *world) error { return m.rise(ctx, w, fault) })
+		w.at(fault.Start, func(w *world) error { return m.startFault(ctx, w, fault) })
+		w.at(fault.End, func(w *world) error { return m.endFault(ctx, w, fault) })
 	}
 	var tick func(*world) error
 	tick = func(w *world) error {
@@ -199,16 +199,16 @@ func (w *world) begin(ctx context.Context) error {
 		return w.settle(ctx)
 	}
 	w.after(w.scenario.Tick, tick)
-	return w.draw()
+	return w.nextArrival()
 }
 
-// draw reads the next arrival.
-func (w *world) draw() (err error) {
+// nextArrival reads the next arrival into pending.
+func (w *world) nextArrival() (err error) {
 	w.pending, err, w.arriving = w.next()
 	return err
 }
 
-// arrive adds the items that arrive at one time, and wakes machines for them.
+// arrive adds the pending item and all others that arrive at its time.
 func (w *world) arrive(ctx context.Context) error {
 	w.now = domain.Instant(w.pending.At)
 	for moment := w.pending.At; w.arriving && w.pending.At.Equal(moment); {
@@ -217,15 +217,15 @@ func (w *world) arrive(ctx context.Context) error {
 		if err := w.add(ctx, arrived); err != nil {
 			return err
 		}
-		if err := w.draw(); err != nil {
+		if err := w.nextArrival(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// putOff is how long a producer waits when the queue is full.
-const putOff = 30 * time.Second
+// addRetry is how long a producer waits when the queue is full.
+const addRetry = 30 * time.Second
 
 // add adds an item, and retries while the queue is full.
 func (w *world) add(ctx context.Context, a Arrival) error {
@@ -234,7 +234,7 @@ func (w *world) add(ctx context.Context, a Arrival) error {
 	switch {
 	case errors.Is(err, domain.ErrTooMany):
 		w.adds++
-		w.after(putOff, func(w *world) error { return w.add(ctx, a) })
+		w.after(addRetry, func(w *world) error { return w.add(ctx, a) })
 		return nil
 	case err != nil:
 		return fmt.Errorf("add %s: %w", id, err)
@@ -260,8 +260,7 @@ func maxTime(a, b time.Time) time.Time {
 	return a
 }
 
-// cancel cancels an item for its owner, who does not know whether it is already
-// done.
+// cancel cancels an item. A refusal because it is done already is counted, no error.
 func (w *world) cancel(ctx context.Context, id domain.TaskID) error {
 	if w.fates[id] == nil {
 		return nil
@@ -308,15 +307,15 @@ func (w *world) settle(ctx context.Context) error {
 			if err := w.node.RecordFailures(ctx); err != nil {
 				return err
 			}
-			return w.look(ctx)
+			return w.observe(ctx)
 		}
 	}
 	return domain.Errorf(domain.Internal, "simulation: clocks and reactors do not come to rest within %d rounds", maxRounds)
 }
 
-// look passes what was appended to the audit, forgets ended items, and wakes
-// machines for items that are queued again.
-func (w *world) look(ctx context.Context) error {
+// observe passes new events to the audit, cancels items whose dependency failed, and
+// wakes machines for items that are queued again.
+func (w *world) observe(ctx context.Context) error {
 	var ended []domain.TaskID
 	for e, err := range w.log.ReadAll(ctx, w.audit.Position()+1, eventlog.Forward, eventlog.Filter{}) {
 		if err == nil {
@@ -347,18 +346,18 @@ func (w *world) look(ctx context.Context) error {
 		delete(w.waiters, id)
 	}
 	if w.audit.Queued() > 0 {
-		for range min(len(w.asleep), curious) {
-			w.wake(ctx, nil) // gates may have opened without an event
+		for range min(len(w.asleep), wokenPerTick) {
+			w.wake(ctx, nil) // an item may be claimable again without an event
 		}
 	}
 	return nil
 }
 
-// curious is how many sleeping machines ask again at each tick while anything is
+// wokenPerTick is how many sleeping machines claim again at each tick while an item is
 // queued.
-const curious = 4
+const wokenPerTick = 4
 
-func (w *world) tell() {
+func (w *world) progress() {
 	if w.options.Progress == nil {
 		return
 	}

@@ -11,26 +11,26 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// How a caller asks: it waits so long for an answer, and after a failure as long as
-// the first pause, then ever longer up to the last.
+// A caller waits patience for an answer and pauses between attempts with exponential
+// backoff from firstPause up to lastPause.
 const (
 	patience   = 10 * time.Second
 	firstPause = 500 * time.Millisecond
 	lastPause  = 20 * time.Minute
 )
 
-// Answer is what a caller is told in the end.
+// Answer is the final answer to a caller.
 type Answer struct {
 	Result commands.Result
-	Err    error         // a refusal; what may work later was tried again
-	Asked  time.Duration // when the caller asked first, since Start
+	Err    error         // a refusal; retryable errors were retried
+	Asked  time.Duration // time of the first attempt, since Start
 	By     *Host
 }
 
-// call is a command on its way, under one id however often it is sent.
+// call is a command that is sent, with one command id, until it is answered.
 type call struct {
 	cluster  *Cluster
-	from     int // the place of the node that the caller is beside
+	from     int // place of the node whose network links the caller uses
 	order    node.Order
 	asked    time.Duration
 	target   *Host
@@ -39,8 +39,9 @@ type call struct {
 	done     func(Answer)
 }
 
-// Ask sends a command until it is answered, as a worker does: to whoever is said to
-// lead, or to one node after the other. The caller is cut off with the node at from.
+// Ask sends a command until it is answered, as a worker does: to the leader that a
+// refusal names, else to one node after the other. The caller uses the network links of
+// the node at place from.
 func (c *Cluster) Ask(from int, order node.Order, done func(Answer)) {
 	one := &call{cluster: c, from: from, order: order, asked: c.now, target: c.hosts[from], done: done}
 	c.open++
@@ -64,9 +65,9 @@ func (o *call) send() {
 	c.after(patience, func() { o.failed(attempt, nil) })
 }
 
-// answer takes what a node said, also to an attempt that was given up, but for one of
-// which nothing came: a claim that finds no item is not on record, so the attempt that
-// is on its way may still get one, and somebody has to hear of it.
+// answer handles a node's answer. The answer to an attempt that timed out counts too,
+// unless it is a success without events: a claim that found no item is not in the log, so
+// the current attempt, which has the same id, may still get an item.
 func (o *call) answer(attempt int, by *Host, result commands.Result, err error) {
 	if o.answered || attempt != o.attempts && err == nil && len(result.Events) == 0 {
 		return
@@ -81,21 +82,21 @@ func (o *call) answer(attempt int, by *Host, result commands.Result, err error) 
 	o.done(Answer{result, err, o.asked, by})
 }
 
-// failed tries again, elsewhere.
+// failed plans the next attempt at another node.
 func (o *call) failed(attempt int, err error) {
 	if o.answered || attempt != o.attempts {
 		return
 	}
-	o.attempts++ // what the attempt still brings is no failure any more
+	o.attempts++ // a later failure of this attempt is ignored
 	c := o.cluster
 	pause := firstPause << min(o.attempts/2, 12)
 	var elsewhere *eventlog.NotLeader
 	if errors.As(err, &elsewhere) && c.Host(string(elsewhere.Leader.NodeID)) != nil {
-		o.target = c.Host(string(elsewhere.Leader.NodeID)) // nothing is wrong yet
+		o.target = c.Host(string(elsewhere.Leader.NodeID)) // not a sign of a fault
 	} else {
 		o.target = c.hosts[(o.target.place+1)%len(c.hosts)]
-		c.limit = max(c.limit, c.now+10*time.Second)
-		c.stir(3 * time.Second)
+		c.ticksLimit = max(c.ticksLimit, c.now+10*time.Second)
+		c.tickFor(3 * time.Second)
 	}
 	pause = min(pause, lastPause)
 	c.after(pause/2+time.Duration(c.random.Int64N(int64(pause/2))), func() {
@@ -105,13 +106,13 @@ func (o *call) failed(attempt int, err error) {
 	})
 }
 
-// told is an event that somebody was told is stored.
-type told struct {
+// acknowledgement is an event that a caller was told is stored, at a position.
+type acknowledgement struct {
 	position domain.Position
 	id       domain.EventID
 }
 
-// acknowledged notes what a caller was told, and that it is so.
+// acknowledged records the events of an answer and checks that they are in the log.
 func (c *Cluster) acknowledged(result commands.Result) {
 	for i := range result.Events {
 		e := &result.Events[i]
@@ -122,6 +123,6 @@ func (c *Cluster) acknowledged(result commands.Result) {
 		if int(e.Position) > len(c.truth) || c.truth[e.Position-1].ID != e.ID {
 			c.violate("%v is acknowledged at %d, which holds another event", e.ID, e.Position)
 		}
-		c.told = append(c.told, told{e.Position, e.ID})
+		c.acknowledgements = append(c.acknowledgements, acknowledgement{e.Position, e.ID})
 	}
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// probe is an append that was asked for once, or a reading of a stream that is to show
-// whatever was acknowledged before, with what its caller was told.
+// probe is an append that is tried once, or a strong read of a stream's last revision,
+// with what its caller was told.
 type probe struct {
 	reads    bool
-	id       domain.EventID // of the event that is appended
+	id       domain.EventID // of the appended event
 	stream   domain.StreamID
 	expected domain.Revision
 	asked    time.Duration
@@ -31,22 +31,22 @@ type probe struct {
 type outcome uint8
 
 const (
-	unanswered outcome = iota // its node went down, or told that nobody knows
-	stored                    // or read
-	conflicted                // another revision was there
-	refused                   // nothing was to be stored
+	unanswered outcome = iota // the node went down, or the outcome is unknown
+	stored                    // or the read succeeded
+	conflicted                // the expected revision was not the stream's
+	refused                   // the error promises that nothing is stored
 )
 
 func (c *Cluster) context() context.Context { return context.Background() }
 
-// hear takes what the caller of an append is told.
-func (p *probe) hear(c *Cluster, receipt eventlog.Receipt, err error) {
+// appended records the answer to an append.
+func (p *probe) appended(c *Cluster, receipt eventlog.Receipt, err error) {
 	p.ended = c.now
 	var elsewhere *eventlog.NotLeader
 	switch {
 	case err == nil:
 		p.outcome, p.revision = stored, receipt.Revision
-		c.told = append(c.told, told{receipt.First, p.id})
+		c.acknowledgements = append(c.acknowledgements, acknowledgement{receipt.First, p.id})
 	case errors.Is(err, domain.ErrConflict):
 		p.outcome = conflicted
 	case errors.As(err, &elsewhere), strings.Contains(err.Error(), "nothing is stored"):
@@ -54,14 +54,14 @@ func (p *probe) hear(c *Cluster, receipt eventlog.Receipt, err error) {
 	}
 }
 
-// see takes what the caller of a reading is told; nobody is told of one that failed.
-func (p *probe) see(c *Cluster, last domain.Revision, err error) {
+// wasRead records the answer to a read; a failed one stays unanswered.
+func (p *probe) wasRead(c *Cluster, last domain.Revision, err error) {
 	if p.ended = c.now; err == nil {
 		p.outcome, p.revision = stored, last
 	}
 }
 
-// Audit mends everything, lets the nodes come to agree, and looks at what has to hold then.
+// Audit heals every fault, waits until the nodes and services have settled, and checks.
 func (c *Cluster) Audit(ctx context.Context) {
 	c.Settle()
 	if c.services != nil && len(c.broken) == 0 {
@@ -72,7 +72,8 @@ func (c *Cluster) Audit(ctx context.Context) {
 	c.Check(ctx)
 }
 
-// Settle mends everything and lets the nodes come to agree.
+// Settle heals every fault and waits until all nodes have applied the same entries and
+// every call is answered.
 func (c *Cluster) Settle() {
 	c.Heal()
 	agreed := func() bool {
@@ -88,12 +89,12 @@ func (c *Cluster) Settle() {
 		}
 		return true
 	}
-	tries := 240 // more than twice as long as a caller may pause
+	tries := 240 // of 10 s each: more than twice lastPause
 	if len(c.broken) > 0 {
-		tries = 6 // they may never agree
+		tries = 6 // a rule is broken already: they may never agree
 	}
 	for range tries {
-		c.Stir()
+		c.KeepTicking()
 		if c.Until(10*time.Second, agreed) {
 			return
 		}
@@ -109,9 +110,9 @@ func (c *Cluster) standings() string {
 	return strings.Join(all, "; ")
 }
 
-// Check looks at what has to hold once nodes agree: whoever was told that something is
-// stored finds it, whoever was told that it is not does not, and read models that have
-// the same events say the same.
+// Check checks the log of nodes that agree: an event is in it once, an acknowledged one
+// at its position, a refused one not at all; all read models have the same digest; and
+// some order of the probes explains their answers.
 func (c *Cluster) Check(ctx context.Context) {
 	at := map[domain.EventID]domain.Position{}
 	for _, e := range c.truth {
@@ -120,7 +121,7 @@ func (c *Cluster) Check(ctx context.Context) {
 		}
 		at[e.ID] = e.Position
 	}
-	for _, one := range c.told {
+	for _, one := range c.acknowledgements {
 		if at[one.id] != one.position {
 			c.violate("%v was acknowledged at %d and is at %d", one.id, one.position, at[one.id])
 		}
@@ -162,10 +163,10 @@ func (c *Cluster) Check(ctx context.Context) {
 	c.linear()
 }
 
-// searching bounds the search for an order of what callers saw.
+// searching bounds each search for a linear order of calls, in real time.
 const searching = time.Minute
 
-// linear looks for an order of the appends and readings in which each answer is right.
+// linear checks that the probes are linearizable.
 func (c *Cluster) linear() {
 	var history []porcupine.Operation
 	for i, p := range c.probes {
@@ -183,7 +184,8 @@ func (c *Cluster) linear() {
 	}
 }
 
-// appends is a log as its callers see it: the last revision of a stream.
+// appends is the model of a log for porcupine. Its state is the last revision of a
+// stream.
 var appends = (&porcupine.NondeterministicModel{
 	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 		parts := map[domain.StreamID][]porcupine.Operation{}
@@ -219,7 +221,8 @@ var appends = (&porcupine.NondeterministicModel{
 	},
 }).ToModel()
 
-// check looks at what those who work on the cluster saw.
+// check checks the items, that every lease was given to a worker, and that the calls of
+// the callers are linearizable.
 func (l *load) check() {
 	l.audit.Finish()
 	if n, examples := l.audit.Broken(); n > 0 {
@@ -237,7 +240,7 @@ func (l *load) check() {
 		history = nil
 		for _, o := range l.history {
 			out := o.Output.(queuemodel.Told)
-			out.Deadline = 0 // it may have passed at any time
+			out.Deadline = 0 // no constraint
 			o.Output = out
 			history = append(history, o)
 		}

@@ -17,88 +17,88 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// Start is the moment at which every cluster begins.
+// Start is the true time at which every cluster begins.
 var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Raft's time. The library would wait for votes for another up to Election ticks, drawn
-// from the system; here ticks themselves are drawn.
+// Raft's ticks. The library randomizes its election timeout by the system's random
+// source, which settled turns off; the length of each tick is drawn from the seed instead.
 const (
-	tick    = 100 * time.Millisecond
-	beats   = 2
-	timeout = 10
-	// Raft's time runs for stirred after something changed, and for longest at most
-	// while messages are lost or nobody leads: then nothing comes of it any more.
-	stirred = 6 * time.Second
-	longest = 30 * time.Second
+	tick           = 100 * time.Millisecond
+	heartbeatTicks = 2
+	electionTicks  = 10
+	// Nodes tick for tickingFor after something changed, and on for tickingMax at most
+	// while messages are lost or nobody leads.
+	tickingFor = 6 * time.Second
+	tickingMax = 30 * time.Second
 )
 
-// Config is what a cluster is made of.
+// Config says what nodes a cluster has and how they run.
 type Config struct {
 	Seed     uint64
 	Voters   []domain.NodeID
 	Learners []domain.NodeID
 	Kept     int64 // bytes of entries that nodes keep for followers; 0: 64 MiB
-	// Node changes what a node is opened with; nil: nothing.
+	// Node changes the configuration that a node is opened with; nil: no change.
 	Node func(*node.Config)
 
-	// Services has what runs beside the log run on the nodes: services.go. With Steady
-	// its time never stands still.
+	// Services starts the services (services.go) on the nodes. With Steady their time
+	// never stops.
 	Services, Steady bool
 
-	mutation *mutation // nil: every rule is kept
+	mutation *mutation // nil: none
 }
 
-// Cluster is nodes in virtual time.
+// Cluster runs nodes in virtual time.
 type Cluster struct {
-	config  Config
-	catalog *domain.Catalog
-	random  *random.Rand
-	now     time.Duration // since Start, by no node's clock
-	coming  agenda.Agenda[func()]
-	members []raftlog.Member
-	hosts   []*Host
-	net     network
-	stirs   time.Duration // Raft's time runs until then,
-	aligned time.Duration // nodes tick at the same moments until then
-	limit   time.Duration // and not for longer than until then
+	config     Config
+	catalog    *domain.Catalog
+	random     *random.Rand
+	now        time.Duration // true time since Start
+	coming     agenda.Agenda[func()]
+	members    []raftlog.Member
+	hosts      []*Host
+	net        network
+	ticksUntil time.Duration // nodes tick until then
+	aligned    time.Duration // nodes tick at the same moments until then
+	ticksLimit time.Duration // ticksUntil is not moved past it
 
-	truth   []domain.Envelope        // what some node showed, by position
-	leaders map[uint64]domain.NodeID // by term
-	broken  []string
-	counts  Counts
-	open    int // calls that are not answered
-	told    []told
-	probes  []*probe
-	steps   int // of clocks
-	gaveUp  bool
-	change  *replacement  // nil: no node is being replaced
-	demoted time.Duration // when somebody asked last that a voter be made a learner
-	// demotions are the voters that were, and that are not known to vote again.
+	truth            []domain.Envelope        // the log, as the first node to apply each position has it
+	leaders          map[uint64]domain.NodeID // by term
+	broken           []string
+	counts           Counts
+	open             int // calls without an answer
+	acknowledgements []acknowledgement
+	probes           []*probe
+	steps            int // how often a wall clock was stepped
+	gaveUp           bool
+	change           *replacement  // nil: no node is being replaced
+	demoted          time.Duration // time of the last request to demote a voter
+	// demotions are the demoted voters that are not known to be voters again.
 	demotions map[*Host]bool
 
 	services *services // nil: none
 
-	// observe is shown each event when the first node shows it; nil: nobody.
+	// observe is called with each event that is added to truth; nil: not at all.
 	observe func(*domain.Envelope)
 }
 
-// Counts are how often things happened.
+// Counts counts what happened in a run.
 type Counts struct {
 	Messages     int           `json:"messages"`
 	Lost         int           `json:"lost"`
 	Repeated     int           `json:"repeated"`
 	Crashes      int           `json:"crashes"`
-	Acknowledged int           `json:"acknowledged"` // events that callers were told of
+	Acknowledged int           `json:"acknowledged"` // events
 	Elections    int           `json:"elections"`    // terms that had a leader
-	Replaced     int           `json:"replaced"`     // nodes that were lost, removed, and joined again with empty disks
-	Copies       int           `json:"copies"`       // attempts to copy records, too far behind for entries
+	Replaced     int           `json:"replaced"`     // nodes that lost their disks and joined again
+	Copies       int           `json:"copies"`       // of records, by nodes too far behind for entries
 	Services     ServiceCounts `json:"services"`
 }
 
 var once sync.Once
 
-// settled has Raft's library draw the same time to wait for votes, whoever asks. It
-// reads single bytes for it, and nobody else does.
+// settled makes Raft's library use the same election timeout on every node. It draws the
+// timeout from single bytes of crypto/rand, which nothing else reads one by one.
 func settled() {
 	once.Do(func() { rand.Reader = evenBytes{rand.Reader} })
 }
@@ -113,7 +113,7 @@ func (r evenBytes) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// New opens the nodes of a cluster. Nobody leads yet.
+// New opens the nodes of a cluster. There is no leader yet.
 func New(config Config) (*Cluster, error) {
 	settled()
 	catalog, err := wiring.Catalog()
@@ -141,11 +141,11 @@ func New(config Config) (*Cluster, error) {
 			return nil, errors.Join(err, c.Close())
 		}
 	}
-	c.Stir()
+	c.KeepTicking()
 	return c, nil
 }
 
-// Close lets go of every node.
+// Close closes every node as if it had crashed.
 func (c *Cluster) Close() (err error) {
 	if c.services != nil {
 		c.services.close()
@@ -156,13 +156,13 @@ func (c *Cluster) Close() (err error) {
 	return err
 }
 
-// Now is the true time.
+// Now returns the true time.
 func (c *Cluster) Now() time.Time { return Start.Add(c.now) }
 
-// Hosts are the nodes, voters first.
+// Hosts returns the hosts, voters first.
 func (c *Cluster) Hosts() []*Host { return c.hosts }
 
-// Host finds a node by its name; "leader" is whoever leads.
+// Host returns the host of that name, or of the current leader for "leader"; nil: none.
 func (c *Cluster) Host(name string) *Host {
 	if name == "leader" {
 		return c.Leader()
@@ -175,8 +175,7 @@ func (c *Cluster) Host(name string) *Host {
 	return nil
 }
 
-// Leader is the node that leads in the newest term that has a leader which is up; nil:
-// none.
+// Leader returns the node that is up and leads in the newest term; nil: none.
 func (c *Cluster) Leader() (leader *Host) {
 	newest := uint64(0)
 	for _, h := range c.hosts {
@@ -193,13 +192,13 @@ func (c *Cluster) Leader() (leader *Host) {
 // Truth is what nodes showed, by position.
 func (c *Cluster) Truth() []domain.Envelope { return c.truth }
 
-// Counts are how often things happened so far.
+// Counts returns the counts so far.
 func (c *Cluster) Counts() Counts { return c.counts }
 
-// Broken says which rules were broken.
+// Broken returns the violations so far, maxBroken at most.
 func (c *Cluster) Broken() []string { return c.broken }
 
-// maxBroken bounds the violations that are kept in words.
+// maxBroken bounds the violations that are kept.
 const maxBroken = 20
 
 func (c *Cluster) violate(format string, args ...any) {
@@ -210,35 +209,36 @@ func (c *Cluster) violate(format string, args ...any) {
 
 func (c *Cluster) after(d time.Duration, do func()) { c.coming.Put(c.now+d, do) }
 
-// Stir lets Raft's time run for a while: something changed.
-func (c *Cluster) Stir() {
-	c.limit = c.now + longest
-	c.stir(stirred)
+// KeepTicking lets nodes and services tick for a while, because something changed.
+func (c *Cluster) KeepTicking() {
+	c.ticksLimit = c.now + tickingMax
+	c.tickFor(tickingFor)
 	if c.services != nil {
-		c.services.stir()
+		c.services.keepRunning()
 	}
 }
 
-// stir lets Raft's time run on, within the limit.
-func (c *Cluster) stir(d time.Duration) {
-	if until := min(c.now+d, c.limit); until > c.stirs {
-		c.stirs = until
+// tickFor lets nodes tick for another d, up to the limit.
+func (c *Cluster) tickFor(d time.Duration) {
+	if until := min(c.now+d, c.ticksLimit); until > c.ticksUntil {
+		c.ticksUntil = until
 		for _, h := range c.hosts {
-			h.wind()
+			h.planTick()
 		}
 	}
 }
 
-// Run lets a time pass.
+// Run advances virtual time by d.
 func (c *Cluster) Run(d time.Duration) { c.until(c.now+d, func() bool { return false }) }
 
-// Until lets time pass until something holds, and tells whether it did within a time.
+// Until advances virtual time until holds returns true, by within at most, and reports
+// whether it did.
 func (c *Cluster) Until(within time.Duration, holds func() bool) bool {
 	return c.until(c.now+within, holds)
 }
 
 func (c *Cluster) until(end time.Duration, holds func() bool) bool {
-	for !holds() && !c.restless() {
+	for !holds() && !c.tooManyMessages() {
 		at, comes := c.coming.Next()
 		if !comes || at > end {
 			c.now = max(c.now, end)
@@ -252,11 +252,11 @@ func (c *Cluster) until(end time.Duration, holds func() bool) bool {
 	return true
 }
 
-// maxMessages bounds what nodes send each other in a seed, which is some ten thousand.
+// maxMessages bounds the messages of a run, of which there usually are some ten thousand.
 const maxMessages = 500_000
 
-// restless tells that nodes do not stop to send each other messages.
-func (c *Cluster) restless() bool {
+// tooManyMessages reports whether the bound is reached, which is a violation.
+func (c *Cluster) tooManyMessages() bool {
 	if c.counts.Messages < maxMessages {
 		return false
 	}
@@ -267,7 +267,8 @@ func (c *Cluster) restless() bool {
 	return true
 }
 
-// quiet tells whether Raft's time may stand still: whoever can be led is.
+// quiet reports whether ticks may stop: a leader is up and reaches a majority, or no
+// majority is up, so that ticks change nothing.
 func (c *Cluster) quiet() bool {
 	var up []*Host
 	voters := 0
@@ -280,7 +281,7 @@ func (c *Cluster) quiet() bool {
 		}
 	}
 	if len(up) <= voters/2 {
-		return true // nothing comes of it before something changes
+		return true
 	}
 	leader := c.Leader()
 	return leader != nil && leader.awake() && !c.net.alone(leader)

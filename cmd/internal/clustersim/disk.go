@@ -11,52 +11,52 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// disk is where a node's log is. It can be full, and it can lose power at one of its
-// next syncs, so that a crash comes between two things that a node makes durable.
+// disk holds a node's log. It can be full, and it can lose power at a chosen sync, so
+// that a crash comes between two writes that a node makes durable.
 type disk struct {
 	*crashdisk.Disk
-	full atomic.Bool
-	dead atomic.Bool
-	left atomic.Int64         // syncs until the power goes; 0: it stays
-	rest atomic.Pointer[disk] // what the loss of power left
-	hurt atomic.Bool          // a write failed
-	late bool                 // of each two syncs of entries, the first is not done
+	full        atomic.Bool
+	dead        atomic.Bool          // its node is closed: writes are neither refused nor counted
+	syncsLeft   atomic.Int64         // syncs until the loss of power; 0: none is planned
+	afterLoss   atomic.Pointer[disk] // the disk after the loss of power; nil: none happened
+	writeFailed atomic.Bool          // a write failed
+	skipsSyncs  bool                 // every other sync of entries is skipped
 }
 
 func newDisk() *disk { return &disk{Disk: crashdisk.New()} }
 
-// failed tells that something could not be made durable.
-func (d *disk) failed() bool { return d.hurt.Load() || d.rest.Load() != nil }
+// failed reports whether a write failed or the power was lost.
+func (d *disk) failed() bool { return d.writeFailed.Load() || d.afterLoss.Load() != nil }
 
-// crashed is what a loss of power leaves of the disk, now or when it went.
+// crashed returns the disk after a loss of power, now or at the planned sync.
 func (d *disk) crashed(config vfs.CrashCloneCfg) *disk {
-	if rest := d.rest.Load(); rest != nil {
+	if rest := d.afterLoss.Load(); rest != nil {
 		return rest
 	}
-	rest := &disk{Disk: d.Disk.CrashClone(config), late: d.late}
+	rest := &disk{Disk: d.Disk.CrashClone(config), skipsSyncs: d.skipsSyncs}
 	rest.full.Store(d.full.Load())
 	return rest
 }
 
-// write tells whether a write may happen.
+// write returns an error where a write is not possible.
 func (d *disk) write() error {
 	switch {
 	case d.dead.Load():
-		return nil // nobody looks at this disk any more
-	case d.full.Load() || d.rest.Load() != nil:
+		return nil
+	case d.full.Load() || d.afterLoss.Load() != nil:
 		return syscall.ENOSPC
 	}
 	return nil
 }
 
-// sync is a write after which the power may go.
+// sync counts down to the planned loss of power, which comes before this sync is done.
 func (d *disk) sync() error {
-	if !d.dead.Load() && d.left.Load() > 0 && d.left.Add(-1) == 0 {
-		d.rest.CompareAndSwap(nil, &disk{Disk: d.Disk.CrashClone(vfs.CrashCloneCfg{}), late: d.late})
+	if !d.dead.Load() && d.syncsLeft.Load() > 0 && d.syncsLeft.Add(-1) == 0 {
+		d.afterLoss.CompareAndSwap(nil, &disk{Disk: d.Disk.CrashClone(vfs.CrashCloneCfg{}), skipsSyncs: d.skipsSyncs})
 	}
 	err := d.write()
 	if err != nil {
-		d.hurt.Store(true)
+		d.writeFailed.Store(true)
 	}
 	return err
 }
@@ -67,7 +67,7 @@ func (d *disk) file(name string, f vfs.File, err error) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskFile{File: f, disk: d, late: d.late && strings.Contains(name, raftlog.EntriesFolder) && strings.HasSuffix(name, ".log")}, nil
+	return &diskFile{File: f, disk: d, skipsSyncs: d.skipsSyncs && strings.Contains(name, raftlog.EntriesFolder) && strings.HasSuffix(name, ".log")}, nil
 }
 
 func (d *disk) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -98,20 +98,20 @@ func (d *disk) OpenDir(name string) (vfs.File, error) {
 
 type diskFile struct {
 	vfs.File
-	disk  *disk
-	late  bool
-	syncs int
+	disk       *disk
+	skipsSyncs bool
+	syncs      int
 }
 
-// skips tells that a sync is not done, though it is said to be.
+// skips reports whether to skip a sync and report success.
 func (f *diskFile) skips() bool {
 	f.syncs++
-	return f.late && f.syncs%2 == 1
+	return f.skipsSyncs && f.syncs%2 == 1
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
 	if err := f.disk.write(); err != nil {
-		f.disk.hurt.Store(true)
+		f.disk.writeFailed.Store(true)
 		return 0, err
 	}
 	return f.File.Write(p)

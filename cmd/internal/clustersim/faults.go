@@ -12,43 +12,43 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// Fault is something that goes wrong at a moment, and for how long.
+// Fault is one fault of a plan: what happens to which host, when and for how long.
 type Fault struct {
-	At    time.Duration `json:"at"` // since the beginning
+	At    time.Duration `json:"at"` // since Start
 	Kind  Kind          `json:"kind"`
-	Host  string        `json:"host"`            // "leader": whoever leads then
-	From  []string      `json:"from,omitempty"`  // of a partition: those it is cut off from; none: all
-	Way   string        `json:"way,omitempty"`   // of a partition: "out" nobody hears the host, "in" it hears nobody
-	Keep  bool          `json:"keep,omitempty"`  // of a partition: messages wait
+	Host  string        `json:"host"`            // "leader": the leader at that time
+	From  []string      `json:"from,omitempty"`  // of a partition: the nodes it is cut off from; none: all
+	Way   string        `json:"way,omitempty"`   // of a partition: "out" its messages are lost, "in" those to it, empty: both
+	Keep  bool          `json:"keep,omitempty"`  // of a partition: messages are kept for Deliver and Drop
 	For   time.Duration `json:"for,omitempty"`   // 0: until it is healed
-	By    time.Duration `json:"by,omitempty"`    // of a clock: how far; of slow: by up to how much
-	Share int           `json:"share,omitempty"` // in percent: of loss, or what a crash keeps of what was not synced
-	Syncs int           `json:"syncs,omitempty"` // of a crash: it comes at the n-th sync from now
-	Seed  uint64        `json:"seed,omitempty"`  // of a crash: what is kept
+	By    time.Duration `json:"by,omitempty"`    // of a clock: the step; of slow: the largest delay
+	Share int           `json:"share,omitempty"` // percent: of messages that are lost, or of unsynced data that a crash keeps
+	Syncs int           `json:"syncs,omitempty"` // of a crash: it comes at the n-th sync; 0: now
+	Seed  uint64        `json:"seed,omitempty"`  // of a crash: chooses the unsynced data that is kept
 }
 
-// Kind is what goes wrong.
+// Kind names a kind of fault.
 type Kind string
 
 // The kinds of faults.
 const (
-	Partition Kind = "partition" // messages do not come through
-	Loss      Kind = "loss"      // some do not
-	Slow      Kind = "slow"      // messages take longer, and overtake each other
-	Crash     Kind = "crash"     // the power goes, with what was not synced
-	Full      Kind = "full"      // nothing can be written
-	Clock     Kind = "clock"     // the wall clock is stepped
-	Pause     Kind = "pause"     // the process is stopped and goes on later
-	Transfer  Kind = "transfer"  // the leadership is handed over
+	Partition Kind = "partition" // a host's messages are lost or kept
+	Loss      Kind = "loss"      // a share of a host's messages is lost
+	Slow      Kind = "slow"      // a host's messages are delayed and reordered
+	Crash     Kind = "crash"     // a host loses power and unsynced data
+	Full      Kind = "full"      // a host's disk is full
+	Clock     Kind = "clock"     // a host's wall clock is stepped
+	Pause     Kind = "pause"     // a process is stopped, as by SIGSTOP, and continued
+	Transfer  Kind = "transfer"  // the leader hands its leadership over
 	Demote    Kind = "demote"    // a voter is made a learner, and a voter again
-	Rivals    Kind = "rivals"    // a node is cut off, the others miss it at the same moment, and one of them loses power as it votes
-	Replace   Kind = "replace"   // a node is lost with its disks and removed, and an empty one of its name joins
+	Rivals    Kind = "rivals"    // a node is cut off, the others start elections at the same tick, and one may lose power as it votes
+	Replace   Kind = "replace"   // a node and its disks are lost; it is removed and joins again empty
 )
 
-// Kinds lists them.
+// Kinds lists the kinds; seeds draw from it by index.
 var Kinds = []Kind{Partition, Loss, Slow, Crash, Full, Clock, Pause, Transfer, Demote, Rivals, Replace}
 
-// String is the directive of a golden script that does it.
+// String returns the fault as a directive of a golden script.
 func (f Fault) String() string {
 	words := []string{string(f.Kind), f.Host}
 	add := func(given bool, format string, args ...any) {
@@ -79,10 +79,10 @@ func (c *Cluster) Inflict(f Fault) error {
 	if h == nil {
 		return domain.Errorf(domain.NotFound, "%s: want a node of the cluster, found %q", f.Kind, f.Host)
 	}
-	c.Stir()
+	c.KeepTicking()
 	mend := func(do func()) {
 		if f.For > 0 {
-			c.after(f.For, func() { do(); c.Stir() })
+			c.after(f.For, func() { do(); c.KeepTicking() })
 		}
 	}
 	switch f.Kind {
@@ -96,8 +96,8 @@ func (c *Cluster) Inflict(f Fault) error {
 		mend(func() { c.paths(h, func(p *path) { p.slow = 0 }) })
 	case Crash:
 		if f.Syncs > 0 && h.up() {
-			h.disk.left.Store(int64(f.Syncs))
-			h.ballots.left.Store(int64(f.Syncs))
+			h.disk.syncsLeft.Store(int64(f.Syncs))
+			h.ballots.syncsLeft.Store(int64(f.Syncs))
 			return nil
 		}
 		if err := h.Crash(f.Share, f.Seed); err != nil {
@@ -134,7 +134,7 @@ func (c *Cluster) Inflict(f Fault) error {
 	return nil
 }
 
-// paths are the links of a host, both ways.
+// paths calls do for the links between a host and every other, both ways.
 func (c *Cluster) paths(h *Host, do func(*path)) {
 	for _, other := range c.hosts {
 		if other != h {
@@ -171,50 +171,51 @@ func (c *Cluster) partition(h *Host, f Fault) error {
 			for _, l := range links {
 				c.net.path(l.from, l.to).cut = false
 			}
-			c.Stir()
+			c.KeepTicking()
 		})
 	}
 	return nil
 }
 
-// rivals lets all nodes tick at the same moments, so that those who miss a leader ask for
-// votes at once, and cuts one off. With Syncs, the next in order loses power at that sync,
-// which may be the one of its vote, and is back while the others still ask.
+// rivals makes all nodes tick at the same times and cuts one off, so that the others start
+// elections together. With Syncs, the next voter in order loses power at that sync, which
+// may be the one of its vote, and restarts while the election goes on.
 func (c *Cluster) rivals(h *Host, f Fault) {
 	c.aligned = c.now + alignedFor
 	c.after(alignedFor/6, func() {
-		c.Stir()
+		c.KeepTicking()
 		if err := c.partition(h, Fault{Kind: Partition, For: f.For}); err != nil {
 			c.violate("%v", err)
 		}
 		if other := c.hosts[(h.place+1)%len(c.config.Voters)]; f.Syncs > 0 && other != h && other.up() {
-			other.disk.left.Store(int64(f.Syncs))
-			other.hasty = true
+			other.disk.syncsLeft.Store(int64(f.Syncs))
+			other.restartsSoon = true
 		}
 	})
 }
 
-// alignedFor is how long nodes tick at the same moments.
+// alignedFor is how long nodes tick at the same times.
 const alignedFor = 3 * time.Second
 
-// Heal mends whatever is wrong: links, disks, processes.
+// Heal ends every fault but stepped clocks: it mends links and disks, continues stopped
+// processes, starts nodes that are down, and hastens a replacement.
 func (c *Cluster) Heal() {
 	for _, p := range c.net.links {
 		*p = path{}
 	}
 	for _, h := range c.hosts {
 		h.disk.full.Store(false)
-		h.disk.left.Store(0)
+		h.disk.syncsLeft.Store(0)
 		h.ballots.full.Store(false)
-		h.ballots.left.Store(0)
-		h.stops = h.stood()
-		h.away = min(h.away, c.now)
+		h.ballots.syncsLeft.Store(0)
+		h.stoppedFor = h.stopped()
+		h.stoppedUntil = min(h.stoppedUntil, c.now)
 		h.Boot()
 	}
-	c.Stir()
+	c.KeepTicking()
 	for _, h := range c.hosts {
 		h.settle()
-		h.thaw()
+		h.runDeferred()
 	}
 	if c.change != nil {
 		c.change.pause, c.change.joins = firstChange, c.now
@@ -222,14 +223,13 @@ func (c *Cluster) Heal() {
 	}
 }
 
-// drawFaults makes up what goes wrong in a span. Faults come in bad times, in which
-// some happen close together; half of them strike whoever leads. In half of the seeds no
-// clock is stepped.
+// drawFaults draws the faults of a span: 3 to 6 groups of 1 to 4 faults within 40 s of
+// each other, half of them on the leader. In half of the seeds no clock is stepped.
 func drawFaults(random *rand.Rand, hosts []domain.NodeID, span time.Duration) (faults []Fault) {
 	between := func(least, most time.Duration) time.Duration {
 		return least + time.Duration(random.Int64N(int64(most-least)))
 	}
-	// Only where no clock is stepped can leases be held against the true time.
+	// Overlapping leases can be checked only where no clock is stepped.
 	stepped := random.IntN(2) == 0
 	for range 3 + random.IntN(4) {
 		begins := between(span/50, span)

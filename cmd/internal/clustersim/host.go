@@ -19,99 +19,98 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// Host is one machine with a node on it. Its log and its read models are on disks that
-// lose what was not synced.
+// Host is one machine with a node on it. Its disks lose unsynced data in a crash.
 type Host struct {
-	cluster *Cluster
-	place   int
-	member  raftlog.Member
-	disk    *disk
-	models  *crashdisk.Disk
-	ballots *disk            // of an election beside the log
-	parts   *parts           // nil: none, or the node is not running
-	log     *raftlog.Stepped // nil: the node is not running
-	node    *node.Node
-	leads   eventlog.Leadership // what the node asks whether it leads
-	booted  time.Duration
-	away    time.Duration // until when nothing runs, as after SIGSTOP
-	stops   time.Duration // for how long nothing ran, with what is still to come of it
-	step    time.Duration // by how much the wall clock is ahead
-	wound   bool          // a tick is coming
-	gone    bool          // the machine is lost, and another is not there yet
-	joined  bool          // it is not one of those that the cluster began with
-	life    int           // how often the machine was lost
-	inbox   []*raftpb.Message
-	seen    domain.Position
-	applied uint64
-	rival   uint64 // the term in which it was seen to lead beside another
-	copies  int
-	hasty   bool // it is started again at once, the next time
-	quits   int  // how often it gave up, though its disk was well
-	// presumed is, of a mutation, the last entry that each other node was taken to have.
+	cluster      *Cluster
+	place        int
+	member       raftlog.Member
+	disk         *disk
+	models       *crashdisk.Disk
+	ballots      *disk            // disk of the voter in services.votes
+	parts        *parts           // its services; nil: none, or the node is not running
+	log          *raftlog.Stepped // nil: the node is not running
+	node         *node.Node
+	leads        eventlog.Leadership // what the node asks for the leader
+	booted       time.Duration       // when the process started, since Start
+	stoppedUntil time.Duration       // the process is stopped until then, since Start
+	stoppedFor   time.Duration       // total time that the process is stopped, up to stoppedUntil
+	step         time.Duration       // of the wall clock, ahead of the true time
+	tickPlanned  bool                // the next tick is planned
+	gone         bool                // the machine is lost and its replacement has not started
+	joined       bool                // it replaced a lost machine, so it is told the members when it joins
+	life         int                 // how often the machine was replaced; its links drop older messages
+	inbox        []*raftpb.Message
+	seen         domain.Position
+	applied      uint64
+	rival        uint64 // the term for which a second leader was reported
+	copies       int
+	restartsSoon bool // the next restart comes after restartSoon
+	quits        int  // how often it stopped by itself with a healthy disk
+	// presumed is used by a mutation: the last entry it acknowledged for each other node.
 	presumed map[uint64]uint64
 
 	jobs []func()
 	job  *job
 }
 
-// job is something that a node does and that may wait for other nodes.
+// job is a coroutine of a node that may wait for other nodes.
 type job struct {
 	resume func() (func() bool, bool)
 	yield  func(func() bool) bool
-	ready  func() bool // nil: it has not begun
+	ready  func() bool // reports whether it can go on; nil: it has not started
 }
 
 func newHost(c *Cluster, place int) *Host {
 	h := &Host{cluster: c, place: place, member: c.members[place], disk: newDisk(), models: crashdisk.New(), ballots: newDisk()}
 	if m := c.config.mutation; m != nil {
-		h.disk.late = m.late
+		h.disk.skipsSyncs = m.skipsSyncs
 	}
 	return h
 }
 
-// Name is the node's.
+// Name returns the node's name.
 func (h *Host) Name() domain.NodeID { return h.member.Node }
 
-// Node is what runs on the host; nil while it does not.
+// Node returns the running node; nil while it is down.
 func (h *Host) Node() *node.Node { return h.node }
 
-// Log is the node's part of the replicated log; nil while it does not run.
+// Log returns the node's replica of the log; nil while it is down.
 func (h *Host) Log() *raftlog.Stepped { return h.log }
 
 func (h *Host) up() bool { return h.log != nil }
 
-// awake tells that the node runs and is not stopped.
-func (h *Host) awake() bool { return h.up() && h.cluster.now >= h.away }
+// awake reports whether the process runs and is not stopped.
+func (h *Host) awake() bool { return h.up() && h.cluster.now >= h.stoppedUntil }
 
-// clocks are those of the machine.
+// clocks returns the wall clock and the time since the process started.
 func (h *Host) clocks() (wall time.Time, awake time.Duration) {
 	return Start.Add(h.cluster.now + h.step), h.cluster.now - h.booted
 }
 
-// stood is for how long the process has been stopped so far.
-func (h *Host) stood() time.Duration { return h.stops - max(h.away-h.cluster.now, 0) }
+// stopped returns for how long the process has been stopped so far.
+func (h *Host) stopped() time.Duration { return h.stoppedFor - max(h.stoppedUntil-h.cluster.now, 0) }
 
-// Send hands messages to the network.
+// Send sends Raft messages over the network.
 func (h *Host) Send(to raftlog.Member, messages []*raftpb.Message) {
 	h.cluster.net.send(h, to.Node, messages)
 }
 
-// Records reads another node's log.
+// Records reads records of another node's log.
 func (h *Host) Records(ctx context.Context, from raftlog.Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
 	return h.cluster.net.records(ctx, h, from.Node, after, upTo)
 }
 
-// open starts the node with what is on its disks.
+// open starts the node on its disks.
 func (h *Host) open() (err error) {
 	c := h.cluster
-	h.booted, h.stops = c.now, 0
+	h.booted, h.stoppedFor = c.now, 0
 	members := c.members
 	if h.joined {
 		members = nil
 	}
 	h.log, err = raftlog.OpenStepped("node", raftlog.Options{
 		Cluster: "simulated", Node: h.member.Node, Members: members, Transport: h,
-		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: beats, Election: timeout}, Kept: c.config.Kept,
+		Ticking: raftlog.Ticking{Tick: tick, Heartbeat: heartbeatTicks, Election: electionTicks}, Kept: c.config.Kept,
 		Records: pebblelog.Options{FS: h.disk, Small: true, Clock: func() time.Time { wall, _ := h.clocks(); return wall }},
 	}, h.wait)
 	if err != nil {
@@ -120,7 +119,7 @@ func (h *Host) open() (err error) {
 	}
 	h.seen, h.applied, h.copies = 0, 0, 0
 	config := node.Config{
-		Node: string(h.member.Node), Log: h.log, Leadership: h.log, StoreDir: "models", Manual: true, Paced: true, Clocks: h.clocks, Stood: h.stood,
+		Node: string(h.member.Node), Log: h.log, Leadership: h.log, StoreDir: "models", Manual: true, Paced: true, Clocks: h.clocks, Stood: h.stopped,
 		Store: store.Options{FS: h.models, Small: true, Snapshots: store.SnapshotPolicy{Every: -1}, OutboxMax: -1},
 	}
 	if c.config.Node != nil {
@@ -136,7 +135,7 @@ func (h *Host) open() (err error) {
 		return err
 	}
 	h.watch()
-	h.wind()
+	h.planTick()
 	if c.services != nil {
 		if err := c.services.boot(h); err != nil {
 			return errors.Join(err, h.close())
@@ -145,7 +144,7 @@ func (h *Host) open() (err error) {
 	return nil
 }
 
-// close lets go of the node as if it had crashed.
+// close ends the node's process as a crash would.
 func (h *Host) close() error {
 	if !h.up() {
 		return nil
@@ -153,11 +152,11 @@ func (h *Host) close() error {
 	if h.cluster.services != nil {
 		h.cluster.services.kill(h)
 	}
-	h.disk.dead.Store(true) // nothing of what is left to do reaches the disk
+	h.disk.dead.Store(true) // writes do not count any more
 	err := h.log.Kill()
 	h.jobs = nil
-	for h.job != nil { // whoever waits is answered, so that nothing waits for ever
-		h.on()
+	for h.job != nil { // its coroutine has to end
+		h.resumeJob()
 	}
 	broken := h.disk.failed()
 	closed := h.node.Close()
@@ -165,12 +164,12 @@ func (h *Host) close() error {
 	if broken {
 		return nil
 	}
-	_ = err // what a dead disk says
+	_ = err // Kill may fail because the disk is dead
 	return closed
 }
 
-// Crash takes the power away: what was not synced is lost, but for a share of it. The
-// node stays down until Boot.
+// Crash ends the process and loses unsynced data, of which keepPercent survive, chosen by
+// seed. The node stays down until Boot.
 func (h *Host) Crash(keepPercent int, seed uint64) error {
 	if !h.up() {
 		return nil
@@ -182,12 +181,12 @@ func (h *Host) Crash(keepPercent int, seed uint64) error {
 	if err := h.close(); err != nil {
 		return err
 	}
-	h.disk, h.models, h.ballots, h.away = kept, models, ballots, 0
-	h.cluster.Stir()
+	h.disk, h.models, h.ballots, h.stoppedUntil = kept, models, ballots, 0
+	h.cluster.KeepTicking()
 	return nil
 }
 
-// Boot starts a node that is down; what keeps it from starting is tried again.
+// Boot starts a node that is down. With a full disk it tries again after restartAfter.
 func (h *Host) Boot() {
 	if h.up() || h.gone || h.quits >= maxQuits {
 		return
@@ -200,19 +199,19 @@ func (h *Host) Boot() {
 		h.cluster.violate("%s does not start: %v", h.member.Node, err)
 		return
 	}
-	h.cluster.Stir()
+	h.cluster.KeepTicking()
 	h.settle()
 }
 
-// Step moves the wall clock of the machine.
+// Step moves the wall clock of the machine by d.
 func (h *Host) Step(d time.Duration) { h.step += d }
 
-// receive takes a message from the network.
+// receive delivers a Raft message to the node.
 func (h *Host) receive(m *raftpb.Message) {
 	if !h.up() {
 		return
 	}
-	if h.joined { // it answers before it knows the members
+	if h.joined { // it has to answer before it knows the members
 		for _, other := range h.cluster.hosts {
 			if other.member.ID() == m.GetFrom() {
 				h.log.Meet(other.member)
@@ -224,8 +223,7 @@ func (h *Host) receive(m *raftpb.Message) {
 	}
 }
 
-// Do has the node do something that may wait for others, after what it does already.
-// It is lost when the node crashes before.
+// Do queues a job, which may wait for other nodes. A crash loses queued jobs.
 func (h *Host) Do(what func()) {
 	if !h.up() {
 		return
@@ -234,7 +232,7 @@ func (h *Host) Do(what func()) {
 	h.settle()
 }
 
-// wait is where a job waits for other nodes.
+// wait suspends the current job until ready returns true, or the node is closed.
 func (h *Host) wait(ready func() bool) {
 	if h.job == nil {
 		panic("clustersim: a node waits outside of a job")
@@ -246,14 +244,14 @@ func (h *Host) wait(ready func() bool) {
 	}
 }
 
-// settle lets the node do what it can without hearing anything.
+// settle runs the node until it can do nothing more without another message or tick.
 func (h *Host) settle() {
 	for h.awake() {
 		inbox := h.inbox
 		h.inbox = nil
 		h.log.Receive(inbox...)
 		err := h.log.Step()
-		if h.ends(err) {
+		if h.endIfFailed(err) {
 			return
 		}
 		h.watch()
@@ -261,16 +259,16 @@ func (h *Host) settle() {
 		case h.job == nil && len(h.jobs) == 0:
 			return
 		case h.job == nil:
-			h.begin()
+			h.startJob()
 		case !h.job.ready():
 			return
 		}
-		h.on()
+		h.resumeJob()
 	}
 }
 
-// begin takes the next job.
-func (h *Host) begin() {
+// startJob makes the next queued job the current one.
+func (h *Host) startJob() {
 	what := h.jobs[0]
 	h.jobs = h.jobs[1:]
 	one := &job{}
@@ -281,8 +279,8 @@ func (h *Host) begin() {
 	h.job = one
 }
 
-// on lets the job go on until it waits again.
-func (h *Host) on() {
+// resumeJob runs the current job until it waits again or ends.
+func (h *Host) resumeJob() {
 	one := h.job
 	ready, waits := one.resume()
 	if !waits {
@@ -292,9 +290,9 @@ func (h *Host) on() {
 	one.ready = ready
 }
 
-// ends tells whether the process is over: its power went, or its disk takes nothing
-// more. Then somebody starts it again.
-func (h *Host) ends(err error) bool {
+// endIfFailed ends the process and plans its restart if it returned an error, its disk
+// failed, or it lost power. It reports whether it did.
+func (h *Host) endIfFailed(err error) bool {
 	switch {
 	case err == nil && !h.disk.failed():
 		return false
@@ -302,58 +300,59 @@ func (h *Host) ends(err error) bool {
 		h.quits++
 		h.cluster.violate("%s gives up: %v", h.member.Node, err)
 	}
-	h.down()
+	h.restart()
 	return true
 }
 
-// down ends the process; what it had synced stays.
-func (h *Host) down() {
+// restart ends the process, keeps what it synced, and plans the next Boot.
+func (h *Host) restart() {
 	if err := h.Crash(0, 0); err != nil {
 		h.cluster.violate("%s: %v", h.member.Node, err)
 	}
 	again := restartAfter
-	if h.hasty {
-		again, h.hasty = restartSoon, false
+	if h.restartsSoon {
+		again, h.restartsSoon = restartSoon, false
 	}
 	h.cluster.after(again, h.Boot)
 }
 
-// maxQuits is how often a node may give up by itself until nobody starts it any more.
+// maxQuits bounds how often a node that stopped by itself is started again.
 const maxQuits = 3
 
-// restartAfter is how long it takes until a process that ended is started again.
+// The time from the end of a process to its restart.
 const restartAfter, restartSoon = 10 * time.Second, 100 * time.Millisecond
 
-// wind plans the next tick of Raft's time, while that runs.
-func (h *Host) wind() {
+// planTick plans the node's next tick of Raft.
+func (h *Host) planTick() {
 	c := h.cluster
-	if h.wound || !h.up() {
+	if h.tickPlanned || !h.up() {
 		return
 	}
-	h.wound = true
+	h.tickPlanned = true
 	next := tick*4/5 + time.Duration(c.random.Int64N(int64(tick*2/5)))
-	if h.log.Standing().Knows.NodeID == "" { // else two that ask at once would ask at once for ever
+	if h.log.Standing().Knows.NodeID == "" { // without a leader: candidates must not stay in step
 		next += time.Duration(c.random.Int64N(int64(2 * tick)))
 	}
 	if c.now < c.aligned {
 		next = tick - c.now%tick
 	}
 	c.after(next, func() {
-		h.wound = false
+		h.tickPlanned = false
 		if !h.awake() {
 			return
 		}
-		if h.ends(h.log.Tick()) {
+		if h.endIfFailed(h.log.Tick()) {
 			return
 		}
 		h.settle()
-		if c.now < c.stirs || c.now < c.limit && !c.quiet() {
-			h.wind()
+		if c.now < c.ticksUntil || c.now < c.ticksLimit && !c.quiet() {
+			h.planTick()
 		}
 	})
 }
 
-// maxRounds bounds how often clock and reactors may answer each other in one go.
+// maxRounds bounds how often the clock and the reactors may cause work for each other in
+// one Housekeep.
 const maxRounds = 1000
 
 // Follow has a node that does not lead apply what the leader decided to its own queue.
@@ -365,8 +364,8 @@ func (h *Host) Follow() {
 	})
 }
 
-// Housekeep lets the node do what is due and what its reactors want done, as a running
-// one does all the time.
+// Housekeep runs the leader's clock and reactors until there is nothing to do, as a real
+// node does all the time.
 func (h *Host) Housekeep() {
 	h.Do(func() {
 		ctx := h.cluster.context()

@@ -10,7 +10,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// watch checks what the node shows against what others showed.
+// watch checks the node's term and leadership and its newly applied events against those
+// of the other nodes.
 func (h *Host) watch() {
 	c := h.cluster
 	now := h.log.Standing()
@@ -18,7 +19,7 @@ func (h *Host) watch() {
 		if other, known := c.leaders[now.Term]; !known {
 			c.leaders[now.Term] = h.member.Node
 			c.counts.Elections++
-			c.Stir()
+			c.KeepTicking()
 		} else if other != h.member.Node && h.rival != now.Term {
 			h.rival = now.Term
 			c.violate("term %d has the leaders %s and %s", now.Term, other, h.member.Node)
@@ -54,10 +55,10 @@ func same(a, b *domain.Envelope) bool {
 		a.Time.Equal(b.Time) && a.Meta == b.Meta && bytes.Equal(a.Data, b.Data)
 }
 
-// Resting tells that the node has nothing left to do.
+// Resting reports whether the node is down or has no jobs.
 func (h *Host) Resting() bool { return !h.up() || h.job == nil && len(h.jobs) == 0 }
 
-// String tells where the node stands.
+// String says whom the node follows, in which term, and where its log ends.
 func (h *Host) String() string {
 	switch {
 	case !h.up():
@@ -76,29 +77,29 @@ func (h *Host) String() string {
 	return fmt.Sprintf("%s %s in term %d, log at %d", h.member.Node, follows, now.Term, h.seen)
 }
 
-// Pause stops the process for a time, as SIGSTOP does: its clocks go on.
+// Pause stops the process for d, as SIGSTOP does, while its clocks go on.
 func (h *Host) Pause(d time.Duration) {
 	now := h.cluster.now
-	until := max(h.away, now+d)
-	h.stops += until - max(h.away, now)
-	h.away = until
-	h.cluster.Stir()
-	h.cluster.after(h.away-now, func() {
-		h.cluster.Stir()
+	until := max(h.stoppedUntil, now+d)
+	h.stoppedFor += until - max(h.stoppedUntil, now)
+	h.stoppedUntil = until
+	h.cluster.KeepTicking()
+	h.cluster.after(h.stoppedUntil-now, func() {
+		h.cluster.KeepTicking()
 		h.settle()
 		h.look()
-		h.thaw()
+		h.runDeferred()
 	})
 }
 
-// thaw has the services of a node that runs on do what waited for that.
-func (h *Host) thaw() {
+// runDeferred runs what the services deferred while the process was stopped.
+func (h *Host) runDeferred() {
 	if h.parts != nil && h.awake() {
-		h.parts.thaw()
+		h.parts.runDeferred()
 	}
 }
 
-// look has the node read its clock, which a running one does all the time.
+// look makes the node read its clock, as a real node does all the time.
 func (h *Host) look() {
 	if h.awake() {
 		h.node.Now()

@@ -20,17 +20,18 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The times of those who work on a simulated cluster.
+// The intervals of the callers.
 const (
-	beatEvery  = 20 * time.Hour // of a worker's node
-	lookEvery  = 30 * time.Minute
-	clockEvery = 10 * time.Minute // between two looks of the leader at deadlines
-	// Leases and patience are long, for a month of short ones would be nothing but beats.
+	beatEvery  = 20 * time.Hour   // between two heartbeats of a worker's node
+	lookEvery  = 30 * time.Minute // until a worker asks again after a claim that failed
+	clockEvery = 10 * time.Minute // between two runs of Housekeep
+	// Leases and silences are long, so that a month is not mostly heartbeats.
 	leaseSeconds, silentSeconds, offlineSeconds = 900, 72 * 3600, 96 * 3600
-	leaseUsable                                 = 0.9 // of a lease: a worker stops before, for its clock may be slow
+	leaseUsable                                 = 0.9 // share of a lease after which a worker stops, for its clock may be slow
 )
 
-// load is who works on a cluster: those who add items, workers, and the leader's clock.
+// load is the callers of a cluster: one that adds items, one that cancels them, the
+// workers, and the timer of the leader's housekeeping.
 type load struct {
 	cluster  *Cluster
 	scenario simulate.Scenario
@@ -39,21 +40,21 @@ type load struct {
 	fates    map[domain.TaskID]*fated
 	orders   int
 	history  []porcupine.Operation
-	stepped  bool // clocks were stepped: what a deadline is says nothing
+	stepped  bool // a clock was stepped, so deadlines are not comparable
 	items    int
 	looking  bool
-	next     func() // adds the item that arrives next; nil: nobody has begun
+	next     func() // adds the next item early; nil before begin
 
-	done  map[domain.TaskID]int // by the completions that were acknowledged
-	given map[leased]bool       // that a worker was told of
+	done  map[domain.TaskID]int // acknowledged completions
+	given map[leased]bool       // leases in answers to workers
 }
 
-// leased is a lease of an item.
 type leased struct {
 	task  domain.TaskID
 	lease uint64
 }
 
+// fated is how the runs of an item will end, and how often it was run.
 type fated struct {
 	simulate.Fate
 	runs int
@@ -78,7 +79,7 @@ func newLoad(c *Cluster, workers, items int, span time.Duration, seed uint64) (*
 	return l, nil
 }
 
-// begin sets the policy, then lets everybody work.
+// begin sets the policy and starts the callers.
 func (l *load) begin() {
 	policy := fmt.Appendf(nil, `{"work":{"lease_seconds":%d},"nodes":{"silent_seconds":%d,"offline_seconds":%d}}`, leaseSeconds, silentSeconds, offlineSeconds)
 	l.do(0, "operator", policycmd.SetPolicy{Name: domain.PolicyDefaultName, Change: policy, Reason: "simulation"}, func(a Answer) {
@@ -98,13 +99,13 @@ func (l *load) upTo(d time.Duration) time.Duration {
 	return time.Duration(l.cluster.random.Int64N(int64(d)))
 }
 
-// do runs a command beside a node.
+// do sends a command from a place.
 func (l *load) do(beside int, actor string, c domain.Command, done func(Answer)) {
 	l.orders++
 	l.cluster.Ask(beside, node.Order{ID: fmt.Sprintf("s%d", l.orders), Actor: actor, Command: c}, done)
 }
 
-// note writes down what a caller saw.
+// note adds a call and its answer to the history for porcupine.
 func (l *load) note(client int, a Answer, in queuemodel.Asked, out queuemodel.Told) {
 	now := int64(l.cluster.now)
 	in.Returned = now
@@ -114,15 +115,16 @@ func (l *load) note(client int, a Answer, in queuemodel.Asked, out queuemodel.To
 	l.history = append(l.history, porcupine.Operation{ClientId: client, Input: in, Call: int64(a.Asked), Output: out, Return: now})
 }
 
-// deadline is a moment of a node's clock by the true time; 0 where clocks were stepped.
+// deadline returns a deadline, given by a node's wall clock, as true time since Start in
+// nanoseconds, less clockSlack.
 func (l *load) deadline(by *Host, at time.Time) int64 {
 	return int64(at.Sub(Start) - by.step - clockSlack)
 }
 
-// clockSlack is how much the time of two nodes may differ that were not stepped.
+// clockSlack is how much the times of two nodes without a step may differ.
 const clockSlack = 2 * time.Second
 
-// arrive adds the items one after the other when their time has come.
+// arrive adds the items one after the other at their times.
 func (l *load) arrive(next func() (simulate.Arrival, error, bool)) {
 	arrival, err, ok := next()
 	if err != nil {
@@ -159,7 +161,7 @@ func (l *load) cancel(id domain.TaskID) {
 	})
 }
 
-// clock lets the leader look at what is due, and at what reactors want done.
+// clock runs the leader's housekeeping every clockEvery.
 func (l *load) clock() {
 	l.cluster.after(clockEvery, func() {
 		l.look()
@@ -167,7 +169,7 @@ func (l *load) clock() {
 	})
 }
 
-// soon lets the leader look after something happened.
+// soon runs the leader's housekeeping 2 s from now, once for all calls until then.
 func (l *load) soon() {
 	if !l.looking {
 		l.looking = true
@@ -193,7 +195,7 @@ func (l *load) look() {
 	}
 }
 
-// wake has a few workers ask that were told that there is nothing.
+// wake makes two of the workers claim again that found nothing to claim.
 func (l *load) wake() {
 	var asleep []*worker
 	for _, w := range l.workers {
@@ -208,7 +210,7 @@ func (l *load) wake() {
 	}
 }
 
-// observe decodes an event as soon as a node shows it, and shows it to the audit.
+// observe decodes a new event of the log and passes it to the audit.
 func (l *load) observe(e *domain.Envelope) {
 	if err := l.cluster.catalog.Fill(e); err != nil {
 		if !errors.Is(err, domain.ErrInvalid) && e.Stream.Category() != probeCategory {
@@ -225,11 +227,11 @@ func (l *load) observe(e *domain.Envelope) {
 	}
 }
 
-// probeCategory is that of streams that callers write to directly.
+// probeCategory is the category of the streams of probes.
 const probeCategory = "probe"
 
-// probe appends an event to one of a few streams, at a node, past every decision, or
-// reads the end of such a stream there as a query that wants strong consistency does.
+// probe bypasses the commands: it appends an event to a probed stream at a node, or reads
+// the last revision of one there with strong consistency.
 func (l *load) probe(h *Host) {
 	c := l.cluster
 	stream := l.probed()
@@ -244,12 +246,12 @@ func (l *load) probe(h *Host) {
 	l.append(h, stream, expected)
 }
 
-// probed is a stream that is probed next.
+// probed returns the stream of the next probe.
 func (l *load) probed() domain.StreamID {
 	return domain.Stream(probeCategory, fmt.Sprint(len(l.cluster.probes)%probeStreams))
 }
 
-// probeStreams are few, so that probes meet.
+// probeStreams is small, so that probes conflict.
 const probeStreams = 3
 
 func (l *load) append(h *Host, stream domain.StreamID, expected domain.Revision) {
@@ -260,7 +262,7 @@ func (l *load) append(h *Host, stream domain.StreamID, expected domain.Revision)
 		receipt, err := h.log.Append(c.context(), stream, expected, eventlog.Proposed{
 			ID: one.id, Type: "PROBED", Version: 1, Time: c.Now(), Data: []byte(`{}`),
 		})
-		one.hear(c, receipt, err)
+		one.appended(c, receipt, err)
 	})
 }
 
@@ -269,18 +271,18 @@ func (l *load) read(h *Host, stream domain.StreamID) {
 	l.cluster.probes = append(l.cluster.probes, one)
 	h.Do(func() {
 		last, err := h.last(stream)
-		one.see(l.cluster, last, err)
+		one.wasRead(l.cluster, last, err)
 	})
 }
 
-// The looks for two nodes that both believe that they lead.
+// How often and how many times rivals checks for a second leader.
 const (
 	rivalsEvery = 50 * time.Millisecond
 	rivalLooks  = 100
 )
 
-// rivals waits until another node leads while one still believes that it does. Then it
-// appends at the other, and reads at the one.
+// rivals waits until a new leader is elected while led still believes that it leads. Then
+// it appends at the new leader and reads at led, which must not miss that append.
 func (l *load) rivals(led *Host, looks int) {
 	c := l.cluster
 	c.after(rivalsEvery, func() {
@@ -300,8 +302,8 @@ func (l *load) rivals(led *Host, looks int) {
 	})
 }
 
-// last is the revision of the last event of a stream, of all that was acknowledged
-// anywhere before the call.
+// last is a strong read: it returns the last revision of a stream, which includes every
+// append that any node acknowledged before the call.
 func (h *Host) last(stream domain.StreamID) (domain.Revision, error) {
 	ctx := h.cluster.context()
 	if leader := h.leads.Leader(); !leader.Self {

@@ -7,15 +7,15 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// changeTries bounds how often a change of the members is asked for that is not made.
+// changeTries bounds how often a change of membership is proposed.
 const changeTries = 30
 
-// reconfigure asks whoever leads for a change of one member until it is made.
+// reconfigure proposes to the leader to make a node a learner or a voter, until it is.
 func (c *Cluster) reconfigure(h *Host, wish raftlog.Wish, tries int) {
 	leader := c.Leader()
 	if wish == raftlog.WishLearner {
 		if c.change != nil {
-			return // the voters that are left have to be a majority
+			return // a node is lost: the others must remain a majority
 		}
 		c.demoted, c.demotions[h] = c.now, true
 	}
@@ -28,37 +28,37 @@ func (c *Cluster) reconfigure(h *Host, wish raftlog.Wish, tries int) {
 				return
 			}
 		}
-		// Whatever keeps it from being made now may be over the next time.
+		// A refusal is tried again below.
 		_ = leader.log.Propose(raftlog.Reconfiguration{Wish: wish, Member: raftlog.Member{Node: h.member.Node, Address: h.member.Address}})
 		leader.settle()
 	}
 	if tries++; tries < changeTries {
 		c.after(20*time.Second, func() {
-			c.stir(stirred)
+			c.tickFor(tickingFor)
 			c.reconfigure(h, wish, tries)
 		})
 	}
 }
 
-// replacement is a node that is lost for good, with what was on its disks: it is removed,
-// and another of its name joins with empty disks, as a learner first. There is one at a
-// time, for a majority must not be lost.
+// replacement replaces a node whose disks are lost: the node is removed and joins again
+// under its name with empty disks, first as a learner. There is one at a time, so that a
+// majority remains.
 type replacement struct {
 	cluster *Cluster
 	host    *Host
-	joins   time.Duration // from then on the new one is there
+	joins   time.Duration // the new node starts then, or once the old one is removed
 	pause   time.Duration // until the next step
 	removed bool
 }
 
-// A step that cannot be taken yet is tried again after a while, ever later.
+// Steps of a replacement are tried with exponential backoff between these.
 const (
 	firstChange = 20 * time.Second
 	lastChange  = 20 * time.Minute
 )
 
-// replace begins to replace a node. Nothing happens while another is being replaced, or
-// where not every voter votes: the others might be no majority without it.
+// replace starts the replacement of a node. It does nothing while another node is being
+// replaced or a voter is demoted: without this node the others might be no majority.
 func (c *Cluster) replace(h *Host, after time.Duration) error {
 	if c.change != nil || len(c.demotions) > 0 || c.demoted > 0 && c.now < c.demoted+time.Minute {
 		return nil
@@ -73,14 +73,14 @@ func (c *Cluster) replace(h *Host, after time.Duration) error {
 	return nil
 }
 
-// step does what can be done now: it removes the old one, then starts the new one and
-// has it follow, then vote.
+// step does the next step: it removes the old node, starts the new one, adds it as a
+// learner, and makes it a voter.
 func (r *replacement) step() {
 	c, h := r.cluster, r.host
 	if c.change != r {
 		return
 	}
-	c.Stir()
+	c.KeepTicking()
 	if r.advance() {
 		c.change = nil
 		c.counts.Replaced++
@@ -90,7 +90,7 @@ func (r *replacement) step() {
 		h.gone = false
 		h.disk, h.models = newDisk(), crashdisk.New()
 		if c.config.mutation != nil {
-			h.disk.late = c.config.mutation.late
+			h.disk.skipsSyncs = c.config.mutation.skipsSyncs
 		}
 		h.Boot()
 	}
@@ -98,7 +98,7 @@ func (r *replacement) step() {
 	r.pause = min(2*r.pause, lastChange)
 }
 
-// advance asks whoever leads for the next change, and tells that none is left.
+// advance proposes the next change to the leader, and reports whether none is left.
 func (r *replacement) advance() bool {
 	leader, h := r.cluster.Leader(), r.host
 	if leader == nil || !leader.awake() || leader == h {
@@ -125,7 +125,7 @@ func (r *replacement) advance() bool {
 	case r.removed:
 		wish = raftlog.WishVoter
 	}
-	// Whatever keeps it from being made now may be over the next time.
+	// A refusal is tried again by the next step.
 	_ = leader.log.Propose(raftlog.Reconfiguration{Wish: wish, Member: member})
 	leader.settle()
 	return false

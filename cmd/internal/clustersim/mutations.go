@@ -21,25 +21,25 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// mutation is a rule that every node, disk or clock of a cluster breaks on purpose. It
-// shows that a check finds what it is for.
+// mutation makes nodes, disks or clocks break a rule on purpose, to test that a check
+// finds it.
 type mutation struct {
-	name string // as the cluster directive has it
+	name string // in the cluster directive
 	does string
-	rule string   // the one that is broken in the end
-	seen []string // parts of what is said of it, one of which a check has to say
+	rule string   // the rule that ends up broken
+	seen []string // a violation has to contain one of these
 
-	opens func(*Host, *node.Config)           // changes what a node is opened with
-	sends func(from *Host, m *raftpb.Message) // changes a message on its way, or adds others
-	asks  func(order *node.Order, attempt int)
-	late  bool // of each two syncs of entries, the first is not done
+	opens      func(*Host, *node.Config)            // changes a node's configuration
+	sends      func(from *Host, m *raftpb.Message)  // changes a message, or sends others
+	asks       func(order *node.Order, attempt int) // changes a command before it is sent
+	skipsSyncs bool                                 // every other sync of entries is skipped
 
-	votes   func(*parts, *elector.VoterConfig)       // changes a voter of the election beside the log
-	elects  func(*parts, *elector.Config)            // changes a candidate of it
-	talks   func(from, to *Host, ask *documents.Ask) // changes what a node is asked by gossip
-	relays  func(*parts, *relay.Config)              // changes a hub
-	watches func(*parts, *membership.Config)         // changes what becomes of members that come and go
-	unheard func(from int, to *Host) bool            // tells probes whose answers are lost
+	votes   func(*parts, *elector.VoterConfig)       // changes a voter's configuration in services.votes
+	elects  func(*parts, *elector.Config)            // changes a candidate's
+	talks   func(from, to *Host, ask *documents.Ask) // changes a request of gossip
+	relays  func(*parts, *relay.Config)              // changes a hub's configuration
+	watches func(*parts, *membership.Config)         // changes that of a node's membership
+	unheard func(from int, to *Host) bool            // selects pings whose answers are lost
 }
 
 // The rules that mutations break.
@@ -56,7 +56,7 @@ const (
 
 var mutations = slices.Concat(ofLog, ofServices)
 
-// ofLog are those of the replicated log and of who works on it.
+// ofLog are the mutations of the replicated log and of its callers.
 var ofLog = []mutation{
 	{
 		name: "double-vote", does: "a voter that gave its vote in a term gives it to whoever else asks", rule: ruleLeader,
@@ -73,7 +73,7 @@ var ofLog = []mutation{
 	},
 	{
 		name: "late-sync", does: "a voter acknowledges entries before they are synced", rule: ruleKept,
-		seen: []string{"which this node acknowledged", "want entries up to the applied entry", "was acknowledged at", "is acknowledged at"}, late: true,
+		seen: []string{"which this node acknowledged", "want entries up to the applied entry", "was acknowledged at", "is acknowledged at"}, skipsSyncs: true,
 	},
 	{
 		name: "other-bytes", does: "a node stores another actor than the others", rule: ruleSame,
@@ -128,7 +128,7 @@ var ofLog = []mutation{
 	},
 }
 
-// mutationOf finds a mutation by its name; nil for none.
+// mutationOf returns the mutation of that name; nil for the empty name.
 func mutationOf(name string) (*mutation, error) {
 	if name == "" {
 		return nil, nil
@@ -143,7 +143,8 @@ func mutationOf(name string) (*mutation, error) {
 	return nil, domain.Errorf(domain.NotFound, "want a mutation of %v, found %q", names, name)
 }
 
-// presume answers for the receiver of entries, once for each, before it has them.
+// presume acknowledges entries to their sender in the name of the receiver, before the
+// receiver has them.
 func presume(from *Host, m *raftpb.Message) {
 	n := len(m.GetEntries())
 	if m.GetType() != raftpb.MsgApp || n == 0 || m.GetEntries()[n-1].GetIndex() <= from.presumed[m.GetTo()] {
@@ -158,7 +159,7 @@ func presume(from *Host, m *raftpb.Message) {
 	from.cluster.after(0, func() { from.receive(answer) })
 }
 
-// shorten takes the last event out of a snapshot.
+// shorten makes a snapshot claim to end one event earlier.
 func shorten(_ *Host, m *raftpb.Message) {
 	if m.GetType() != raftpb.MsgSnap {
 		return
@@ -169,10 +170,10 @@ func shorten(_ *Host, m *raftpb.Message) {
 		return
 	}
 	state["head"] = fmt.Append(nil, head-1)
-	m.Snapshot.Data, _ = json.Marshal(state) // of what was decoded before
+	m.Snapshot.Data, _ = json.Marshal(state)
 }
 
-// oneTerm says that a node always leads in the same term.
+// oneTerm reports every term as the first.
 type oneTerm struct{ *raftlog.Stepped }
 
 func (o oneTerm) Leader() eventlog.Leader {
@@ -181,7 +182,7 @@ func (o oneTerm) Leader() eventlog.Leader {
 	return leader
 }
 
-// unchecked stores an append whatever is there and in whatever term.
+// unchecked appends without the checks of the expected revision and the term.
 type unchecked struct{ *raftlog.Stepped }
 
 func (u unchecked) Append(ctx context.Context, stream domain.StreamID, _ domain.Revision, events ...eventlog.Proposed) (eventlog.Receipt, error) {
@@ -197,12 +198,12 @@ func (u unchecked) AppendMany(ctx context.Context, writes []eventlog.Write) []ev
 	return u.Stepped.AppendMany(eventlog.InTerm(ctx, 0), blind)
 }
 
-// unconfirmed takes a leader's word for it that it leads.
+// unconfirmed confirms a leader without asking a majority.
 type unconfirmed struct{ *raftlog.Stepped }
 
 func (u unconfirmed) ConfirmLeader(context.Context) error { return nil }
 
-// shifted shows events a second later to whoever follows a log.
+// shifted adds a second to the time of every event that a subscriber gets.
 type shifted struct{ *raftlog.Stepped }
 
 func (s shifted) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/ringrift/rift/cmd/internal/elector"
 	"github.com/ringrift/rift/cmd/internal/membership"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/relay"
+	"github.com/ringrift/rift/cmd/internal/simulate"
 	"github.com/ringrift/rift/commands"
 	nodescmd "github.com/ringrift/rift/commands/nodes"
 	"github.com/ringrift/rift/domain"
@@ -35,7 +34,7 @@ const (
 	ruleOnline  = "who is there is online by the log"
 )
 
-// ofServices are mutations of what runs beside the log.
+// ofServices are the mutations of the services.
 var ofServices = []mutation{
 	{
 		name: "hasty-voters", does: "the clocks of half of the voters run three times as fast", rule: ruleLease,
@@ -49,7 +48,7 @@ var ofServices = []mutation{
 	{
 		name: "unsynced-ballots", does: "a voter answers before its ballot is synced", rule: ruleBallot,
 		seen:  []string{"the ballot of"},
-		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = unsynced{config.FS} },
+		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = simulate.UnsyncedFS{FS: config.FS} },
 	},
 	{
 		name: "endless-appends", does: "the time of an append does not end with the lease", rule: ruleFence,
@@ -91,7 +90,7 @@ var ofServices = []mutation{
 			config.Wait = func(ctx context.Context, d time.Duration, either, or <-chan struct{}) {
 				waits(ctx, d, either, or)
 				for _, a := range p.host.cluster.services.mail.agents {
-					// Of a hub that is over nothing is taken any more.
+					// A hub that is closed refuses.
 					_, _ = p.hub.Register(ctx, a.caller(), wire.Register{NodeID: a.node, TTL: domain.Seconds(mailboxTTL.Seconds())})
 				}
 			}
@@ -128,24 +127,7 @@ var ofServices = []mutation{
 	},
 }
 
-// unsynced is a file system on which nothing is synced, though it is said to be.
-type unsynced struct{ vfs.FS }
-
-func (u unsynced) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := u.FS.Create(name, category)
-	return unsyncedFile{f}, err
-}
-
-func (u unsynced) OpenDir(name string) (vfs.File, error) {
-	f, err := u.FS.OpenDir(name)
-	return unsyncedFile{f}, err
-}
-
-type unsyncedFile struct{ vfs.File }
-
-func (unsyncedFile) Sync() error { return nil }
-
-// hearsay takes the leader from gossip.
+// hearsay reports the first node known from gossip as the leader.
 type hearsay struct {
 	*raftlog.Stepped
 	host *Host
@@ -164,7 +146,7 @@ func (l hearsay) Leader() eventlog.Leader {
 	return leader
 }
 
-// silent says of no node that it is online again.
+// silent drops reports that a node which has events is online again.
 type silent struct {
 	transport.Backend
 	part *parts

@@ -20,18 +20,18 @@ type network struct {
 	kept    []Message
 }
 
-// link is a way from one node to another, by their places.
+// link is the direction from one node to another, by their places.
 type link struct{ from, to int }
 
-// path is what is wrong with a link.
+// path is the faults of a link.
 type path struct {
 	cut  bool
-	keep bool    // what is sent while it is cut waits for Deliver or Drop
-	loss float64 // share of the messages that are lost
-	slow time.Duration
+	keep bool          // messages on the cut link are kept for Deliver or Drop
+	loss float64       // share of the messages that are lost
+	slow time.Duration // the largest added delay
 }
 
-// Message is one that a cut link keeps.
+// Message is a message that a cut link keeps.
 type Message struct {
 	From, To domain.NodeID
 	Type     string // MsgApp, MsgVote
@@ -48,13 +48,13 @@ func (n *network) path(from, to int) *path {
 	return p
 }
 
-// reaches tells whether what is sent now comes through.
+// reaches reports whether a link is not cut.
 func (n *network) reaches(from, to int) bool {
 	p := n.links[link{from, to}]
 	return from == to || p == nil || !p.cut
 }
 
-// alone tells that a node cannot talk with a majority of the voters.
+// alone reports whether a node cannot reach a majority of the voters, itself included.
 func (n *network) alone(h *Host) bool {
 	voters, met := 0, 0
 	for _, other := range n.cluster.hosts {
@@ -69,8 +69,8 @@ func (n *network) alone(h *Host) bool {
 	return met <= voters/2
 }
 
-// delay draws how long something is on its way: a few milliseconds, now and then much
-// longer, so that what was sent later arrives first.
+// delay draws the delay of a message: a few milliseconds, and one time in fifty up to a
+// second, so that messages are reordered.
 func (n *network) delay() time.Duration {
 	r := n.cluster.random
 	if r.IntN(50) == 0 {
@@ -79,7 +79,7 @@ func (n *network) delay() time.Duration {
 	return 200*time.Microsecond + time.Duration(r.Int64N(int64(5*time.Millisecond)))
 }
 
-// carry runs something at the other end of a link, or loses it.
+// carry calls do after the delay of a link. It returns false if the message is lost.
 func (n *network) carry(from, to int, do func()) bool {
 	p := n.path(from, to)
 	if from != to && (p.cut || p.loss > 0 && n.cluster.random.Float64() < p.loss) {
@@ -122,14 +122,14 @@ func (n *network) send(from *Host, to domain.NodeID, messages []*raftpb.Message)
 				n.carry(from.place, other.place, deliver(from, other, again))
 			}
 			if !n.carry(from.place, other.place, deliver(from, other, m)) {
-				c.stir(3 * time.Second) // it has to be sent again
+				c.tickFor(3 * time.Second) // until it is sent again
 			}
 		}
 	}
 }
 
-// deliver hands a message over, unless one of the machines was lost meanwhile: a node
-// refuses whoever speaks for another folder than a member has.
+// deliver returns a function that delivers a message, unless one of the machines was
+// replaced meanwhile: a real node refuses messages of a replaced member's old data folder.
 func deliver(from, to *Host, m *raftpb.Message) func() {
 	sent, there := from.life, to.life
 	return func() {
@@ -139,7 +139,7 @@ func deliver(from, to *Host, m *raftpb.Message) func() {
 	}
 }
 
-// records reads another node's log, if it can be asked.
+// records reads another node's log; if that cannot be reached, the error is Unavailable.
 func (n *network) records(ctx context.Context, asks *Host, of domain.NodeID, after, upTo domain.Position) iter.Seq2[domain.Envelope, error] {
 	for _, other := range n.cluster.hosts {
 		if other.member.Node == of && other.awake() && n.reaches(asks.place, other.place) && n.reaches(other.place, asks.place) {
@@ -151,10 +151,7 @@ func (n *network) records(ctx context.Context, asks *Host, of domain.NodeID, aft
 	}
 }
 
-// Kept lists the messages that cut links keep, oldest first.
-func (c *Cluster) Kept() []Message { return c.net.kept }
-
-// Deliver hands kept messages over that are chosen, in their order.
+// Deliver delivers the chosen messages that cut links keep, in the order they were sent.
 func (c *Cluster) Deliver(chosen func(Message) bool) (delivered []Message) {
 	delivered = c.net.take(chosen)
 	for _, m := range delivered {
@@ -163,7 +160,7 @@ func (c *Cluster) Deliver(chosen func(Message) bool) (delivered []Message) {
 	return delivered
 }
 
-// Drop loses kept messages that are chosen.
+// Drop discards the chosen messages that cut links keep.
 func (c *Cluster) Drop(chosen func(Message) bool) []Message { return c.net.take(chosen) }
 
 func (n *network) take(chosen func(Message) bool) (taken []Message) {

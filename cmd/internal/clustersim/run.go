@@ -11,21 +11,21 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Plan is what a seed is played with.
+// Plan is the input of one run.
 type Plan struct {
 	Seed    uint64        `json:"seed"`
-	Nodes   int           `json:"nodes"`  // with those of the workers
+	Nodes   int           `json:"nodes"`  // cluster nodes and workers' nodes
 	Voters  int           `json:"voters"` // 0: 3 or 5, by the seed
 	Items   int           `json:"items"`
-	Span    time.Duration `json:"span"`
+	Span    time.Duration `json:"span"` // in which the items arrive
 	Faults  []Fault       `json:"faults"`
-	Breaks  string        `json:"breaks,omitempty"` // the mutation of the nodes that is tried; empty: none
-	made    bool          // Faults are given; nil ones are none
+	Breaks  string        `json:"breaks,omitempty"` // name of the mutation; empty: none
+	given   bool          // Faults is not drawn from the seed, even if it is empty
 	voters  []domain.NodeID
 	learner []domain.NodeID
 }
 
-// Report is what came of a seed.
+// Report is the result of one run.
 type Report struct {
 	Plan
 	Events  int      `json:"events"`
@@ -34,18 +34,18 @@ type Report struct {
 	Counts  Counts   `json:"counts"`
 	Refused int      `json:"refused_appends"`
 	Unknown int      `json:"unknown_appends"`
-	Read    int      `json:"readings"` // of streams, confirmed by a majority
+	Read    int      `json:"readings"` // successful strong reads
 	Broken  []string `json:"broken"`
-	Timed   bool     `json:"leases_timed"` // whether workers were held against each other by true time
+	Timed   bool     `json:"leases_timed"` // no clock was stepped, so overlapping leases were checked
 }
 
-// Of is a plan of given nodes and faults, as a script has it.
+// Of returns the plan with the given nodes; its faults are not drawn from the seed.
 func (p Plan) Of(voters, learners []domain.NodeID) Plan {
-	p.voters, p.learner, p.made = voters, learners, true
+	p.voters, p.learner, p.given = voters, learners, true
 	return p
 }
 
-// With fills in what a seed decides and the plan does not.
+// With sets the seed and draws from it the nodes, and the faults unless they are given.
 func (p Plan) With(seed uint64) Plan {
 	random := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p.Seed = seed
@@ -60,29 +60,29 @@ func (p Plan) With(seed uint64) Plan {
 	if random.IntN(3) == 0 {
 		p.learner = []domain.NodeID{domain.NodeID(fmt.Sprintf("n%d", voters+1))}
 	}
-	if !p.made {
+	if !p.given {
 		p.Faults = drawFaults(random, append(p.voters[:len(p.voters):len(p.voters)], p.learner...), p.Span)
 	}
 	return p
 }
 
-// only is the plan with other faults.
-func (p Plan) only(faults []Fault) Plan {
-	p.Faults, p.made = faults, true
+// withFaults returns the plan with these faults instead of its own.
+func (p Plan) withFaults(faults []Fault) Plan {
+	p.Faults, p.given = faults, true
 	return p
 }
 
-// The appends past every decision, and the readings, that are tried after each fault. A
-// third are on the node that led when it came.
+// Each fault is followed by probesEach appends and reads that bypass the commands; a
+// third of them go to the node that led when the fault came.
 const (
 	probesEach   = 12
 	probesWithin = 40 * time.Second
-	probesSoon   = 4 * time.Second // while it is not settled who leads
-	// patienceAfter is how long after the last fault every item may take to end.
+	probesSoon   = 4 * time.Second // for half of them: while the new leader is not elected yet
+	// patienceAfter bounds how long items may take to end after the span.
 	patienceAfter = 8 * 24 * time.Hour
 )
 
-// Run plays a seed to its end.
+// Run plays a plan to its end and checks.
 func Run(ctx context.Context, plan Plan) (r Report, err error) {
 	r.Plan = plan
 	w, err := Begin(plan)
@@ -103,8 +103,7 @@ func Run(ctx context.Context, plan Plan) (r Report, err error) {
 	return w.report(r), ctx.Err()
 }
 
-// Inflict makes a fault happen now, and has callers append past every decision, and
-// read, in the bad time that it begins.
+// Inflict makes a fault happen now and plans the probes and the relayed calls after it.
 func (w *World) Inflict(f Fault) error {
 	c := w.Cluster
 	led := c.Leader()
@@ -115,7 +114,7 @@ func (w *World) Inflict(f Fault) error {
 	if led != nil {
 		w.load.rivals(led, 0)
 	}
-	if w.load.next != nil { // work goes on in bad times
+	if w.load.next != nil { // an item arrives while the fault lasts
 		c.after(w.load.upTo(probesWithin), w.load.next)
 	}
 	c.services.mail.burst()
@@ -135,21 +134,21 @@ func (w *World) Inflict(f Fault) error {
 	return nil
 }
 
-// Run lets a time pass.
+// Run advances virtual time by d.
 func (w *World) Run(d time.Duration) { w.Cluster.Run(d) }
 
-// World is a cluster and who works on it.
+// World is a cluster with its workers and other callers.
 type World struct {
 	Cluster *Cluster
 	span    time.Duration
 	load    *load
 }
 
-// keptEntries are bytes, by the seed: few, so that nodes that were away copy records, or
-// as many as there are.
+// keptEntries are the limits, in bytes, of which the seed chooses one: with a small one,
+// nodes that were down copy records instead of entries; 0 is the default.
 var keptEntries = []int64{512, 3 << 10, 0}
 
-// Begin opens a plan's cluster and has everybody work.
+// Begin opens a plan's cluster and starts its workers and other callers.
 func Begin(plan Plan) (*World, error) {
 	broken, err := mutationOf(plan.Breaks)
 	if err != nil {
@@ -168,8 +167,8 @@ func Begin(plan Plan) (*World, error) {
 	return w, nil
 }
 
-// Finish plays the rest of the span, mends everything, waits until every item has
-// ended, and checks.
+// Finish plays the rest of the span, heals every fault, waits until every item has ended,
+// and checks.
 func (w *World) Finish(ctx context.Context) {
 	c := w.Cluster
 	c.Run(max(w.span-c.now, 0))
@@ -179,7 +178,7 @@ func (w *World) Finish(ctx context.Context) {
 	w.load.check()
 }
 
-// idle tells that every item has ended.
+// idle reports whether all items arrived and ended.
 func (l *load) idle() bool {
 	return l.audit.Items() >= len(l.fates) && l.audit.Live() == 0 && l.audit.Items() >= l.items
 }

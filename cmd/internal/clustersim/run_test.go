@@ -22,7 +22,7 @@ var (
 )
 
 func init() {
-	flag.IntVar(&shrunk, "clustersim.shrunk", shrunk, "failing seeds that are made fewer faults of")
+	flag.IntVar(&maxShrunk, "clustersim.shrunk", maxShrunk, "failing seeds that are made fewer faults of")
 }
 
 func planned() Plan {
@@ -162,9 +162,9 @@ func TestChecksSee(t *testing.T) {
 		t.Fatal("want an append that is stored")
 	}
 	one := *c.probes[at]
-	c.told[0].position++
+	c.acknowledgements[0].position++
 	broken("an acknowledged event is elsewhere", "was acknowledged at")
-	c.told[0].position--
+	c.acknowledgements[0].position--
 	c.probes[at].outcome = refused
 	broken("a refused append is there", "was refused, and is at")
 	*c.probes[at] = one

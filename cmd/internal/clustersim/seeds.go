@@ -12,36 +12,37 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Summary is what came of many seeds.
+// Summary adds up the reports of many seeds.
 type Summary struct {
 	Seeds    int          `json:"seeds"`
 	From     uint64       `json:"from"`
 	Nodes    int          `json:"nodes"`
-	Items    int          `json:"items"` // of each
-	Days     float64      `json:"days"`  // of each
+	Items    int          `json:"items"` // of each seed
+	Days     float64      `json:"days"`  // of each seed
 	Done     int          `json:"items_done"`
 	Events   int          `json:"events"`
 	Calls    int          `json:"calls"`
 	Refused  int          `json:"refused_appends"`
 	Unknown  int          `json:"unknown_appends"`
 	Read     int          `json:"readings"`
-	Timed    int          `json:"seeds_with_timed_leases"` // workers were held against each other by true time
+	Timed    int          `json:"seeds_with_timed_leases"` // seeds in which no clock was stepped, see Report.Timed
 	Faults   map[Kind]int `json:"faults"`
 	Counts   Counts       `json:"counts"`
 	Failures []Failure    `json:"failures"`
 }
 
-// Failure is a seed in which a rule was broken.
+// Failure is a seed in which a check failed.
 type Failure struct {
 	Seed   uint64   `json:"seed"`
 	Broken []string `json:"broken"`
-	Faults int      `json:"faults"` // that are left of those of the seed
-	Script string   `json:"script"` // the golden script of what is left
+	Faults int      `json:"faults"` // left after shrinking
+	Script string   `json:"script"` // the golden script that plays them
 }
 
-// Seeds plays seeds, some at a time, and makes the faults of the first that fail fewer.
-// told is called after each, by one goroutine at a time.
-func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, told func(Report)) (Summary, error) {
+// Seeds plays the plan with each of the seeds, in parallel, and shrinks the first that
+// fail. It calls finished with each report, from one goroutine at a time. A plan that is
+// out of range is an Invalid error.
+func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, finished func(Report)) (Summary, error) {
 	if seeds < 1 || plan.Nodes < 2 || plan.Nodes > 1000 || plan.Items < 1 || plan.Span < time.Hour || plan.Span > 366*24*time.Hour || plan.Voters < 0 || plan.Voters > 9 {
 		return Summary{}, domain.Errorf(domain.Invalid, "simulation: want a seed or more, 2 to 1000 nodes, up to 9 voters, an item or more and an hour to 366 days, found %d, %d, %d, %d and %v", seeds, plan.Nodes, plan.Voters, plan.Items, plan.Span)
 	}
@@ -61,7 +62,7 @@ func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, told func(Rep
 				if err == nil && len(r.Broken) > 0 {
 					mu.Lock()
 					failures++
-					few := failures <= shrunk
+					few := failures <= maxShrunk
 					mu.Unlock()
 					small := r
 					if few {
@@ -76,7 +77,7 @@ func Seeds(ctx context.Context, plan Plan, from uint64, seeds int, told func(Rep
 				}
 				if err == nil {
 					s.add(r, failure)
-					told(r)
+					finished(r)
 				}
 				mu.Unlock()
 			}
@@ -123,5 +124,5 @@ func (c *Counts) add(other Counts) {
 	c.Services.add(other.Services)
 }
 
-// shrunk is how many failing seeds are made smaller: each is played again and again.
-var shrunk = 3
+// maxShrunk bounds how many failing seeds are shrunk: each takes many runs.
+var maxShrunk = 3

@@ -11,28 +11,28 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// servicesRun is how long the time of the services runs after something changed.
+// servicesRun is how long the services' time runs after something changed.
 const servicesRun = 12 * time.Second
 
-// services are what runs on nodes beside the replicated log: the election of nodes that
-// share a log, gossip, mailboxes, and what nodes think of each other. Each is the code
-// of a node that waits in the time of this simulation. That time stands still while
-// nothing is wrong, for all of them at once, as Raft's does.
+// services are the services of all nodes that do not use Raft: the election of nodes that
+// share a log, gossip, the relay's mailboxes, and failure detection. They run the code of
+// a node in coroutines. Their time is one for all of them and runs only for servicesRun
+// after something changed.
 type services struct {
-	cluster *Cluster
-	random  *rand.Rand
-	now     time.Duration // their own time
-	base    time.Duration // what the true time is ahead of it, while it runs
-	until   time.Duration // it runs until then, by the true time
-	runs    bool
-	always  bool // it never stands still
-	round   int  // of pump: an older one does nothing
-	steps   bool // something that was to come is happening
-	ending  bool // everybody who waits is to go
-	coming  agenda.Agenda[func()]
-	waiting []*coroutine
-	current *coroutine
-	told    bool // that somebody has another leader than the log
+	cluster  *Cluster
+	random   *rand.Rand
+	now      time.Duration // the services' time
+	ahead    time.Duration // of the true time, ahead of now, while it runs
+	until    time.Duration // now runs until then, in true time
+	runs     bool
+	always   bool // now never stops
+	round    int  // of pump; timers of older rounds do nothing
+	steps    bool // an event of coming is running
+	ending   bool // every wait returns, so that coroutines end
+	coming   agenda.Agenda[func()]
+	waiting  []*coroutine
+	current  *coroutine
+	reported bool // a leader that differs from the log's was reported
 
 	votes   *elections
 	talk    *gossips
@@ -40,16 +40,16 @@ type services struct {
 	watches *watches
 }
 
-// ServiceCounts are how often things happened beside the log.
+// ServiceCounts counts what happened in the services of a run.
 type ServiceCounts struct {
-	Elected   int `json:"elected"`   // leaders of nodes that share a log
-	Decided   int `json:"decided"`   // what that log took of them
+	Elected   int `json:"elected"`   // leaders of the shared log
+	Decided   int `json:"decided"`   // events that the shared log stored
 	Exchanges int `json:"exchanges"` // of gossip
-	Deaths    int `json:"deaths"`    // nodes that another node took for dead
+	Deaths    int `json:"deaths"`    // how often a node took another for dead
 	Called    int `json:"called"`    // calls to nodes that cannot be called
 	Answered  int `json:"answered"`
 	Expired   int `json:"expired"`
-	Refused   int `json:"refused"` // attempts of calls, for want of room
+	Refused   int `json:"refused"` // attempts of calls, because a hub was full
 }
 
 func (s *services) counts() ServiceCounts {
@@ -70,16 +70,17 @@ func (c *ServiceCounts) add(other ServiceCounts) {
 	c.Refused += other.Refused
 }
 
-// coroutine is code of a node that waits for something.
+// coroutine is running code of a service.
 type coroutine struct {
-	of     *parts // nil: of nobody who can crash
+	of     *parts // the process it ends with; nil: it belongs to a caller
 	resume func() (func() bool, bool)
 	yield  func(func() bool) bool
 	ready  func() bool
 }
 
-// may tells that a coroutine can go on. One whose process is over goes on to its end.
-func (r *coroutine) may(s *services) bool {
+// canResume reports whether the coroutine can go on. One whose process has ended can, so
+// that it ends too.
+func (r *coroutine) canResume(s *services) bool {
 	switch {
 	case s.ending || r.of != nil && r.of.dead():
 		return true
@@ -89,14 +90,14 @@ func (r *coroutine) may(s *services) bool {
 	return r.ready == nil || r.ready()
 }
 
-// parts are the services of one life of a node's process.
+// parts are the services of one process of a node.
 type parts struct {
-	host   *Host
-	ctx    context.Context
-	end    context.CancelFunc
-	frozen []func() // what is to be done once the process runs on
-	rate   float64  // of its clock, which no step moves
-	offset time.Duration
+	host     *Host
+	ctx      context.Context
+	end      context.CancelFunc
+	deferred []func() // what to do when the stopped process continues
+	rate     float64  // of its monotonic clock, which is since
+	offset   time.Duration
 
 	candidate
 	talker
@@ -106,12 +107,12 @@ type parts struct {
 
 func (p *parts) dead() bool { return p.ctx.Err() != nil }
 
-// since is the clock of the process that no step moves.
+// since is the process's monotonic clock.
 func (p *parts) since() time.Duration {
 	return p.offset + time.Duration(float64(p.host.cluster.services.now)*p.rate)
 }
 
-// lasts is how much of the services' time a time by the process's clock is.
+// lasts converts a duration of the process's clock to the services' time.
 func (p *parts) lasts(d time.Duration) time.Duration {
 	return time.Duration(float64(d)/p.rate) + time.Microsecond
 }
@@ -122,7 +123,7 @@ func newServices(c *Cluster, seed uint64) *services {
 	return s
 }
 
-// boot starts the services of a node that was started.
+// boot starts the services of a node.
 func (s *services) boot(h *Host) error {
 	p := &parts{host: h}
 	p.ctx, p.end = context.WithCancel(context.Background())
@@ -136,18 +137,18 @@ func (s *services) boot(h *Host) error {
 	return err
 }
 
-// kill ends the services of a node whose process is over: whoever waits goes with the
-// next step.
+// kill ends the services of a node whose process ended. Their coroutines end at the next
+// poll.
 func (s *services) kill(h *Host) {
 	if p := h.parts; p != nil {
 		p.end()
 		p.hub.Stop()
-		h.parts, p.frozen = nil, nil
+		h.parts, p.deferred = nil, nil
 		s.soon()
 	}
 }
 
-// close has everybody go.
+// close ends all services and coroutines.
 func (s *services) close() {
 	for _, h := range s.cluster.hosts {
 		s.kill(h)
@@ -158,10 +159,10 @@ func (s *services) close() {
 	}
 }
 
-// after has something happen after a time of the services.
+// after calls do after d of the services' time.
 func (s *services) after(d time.Duration, do func()) {
 	if s.runs && !s.steps {
-		s.now = max(s.now, s.cluster.now-s.base)
+		s.now = max(s.now, s.cluster.now-s.ahead)
 	}
 	s.coming.Put(s.now+max(d, 0), do)
 	if s.runs && !s.steps {
@@ -169,16 +170,16 @@ func (s *services) after(d time.Duration, do func()) {
 	}
 }
 
-// stir lets the services' time run for a while.
-func (s *services) stir() {
+// keepRunning lets the services' time run for servicesRun from now.
+func (s *services) keepRunning() {
 	s.until = s.cluster.now + servicesRun
 	if !s.runs {
-		s.runs, s.base = true, s.cluster.now-s.now
+		s.runs, s.ahead = true, s.cluster.now-s.now
 		s.pump()
 	}
 }
 
-// pump has the next thing happen when its time has come.
+// pump plans the next event of coming.
 func (s *services) pump() {
 	c := s.cluster
 	s.round++
@@ -188,12 +189,12 @@ func (s *services) pump() {
 		s.runs = false
 		return
 	}
-	c.after(max(at+s.base-c.now, 0), func() {
+	c.after(max(at+s.ahead-c.now, 0), func() {
 		if round != s.round {
 			return
 		}
 		if c.now > s.until && !s.always {
-			s.runs, s.now = false, max(s.now, s.until-s.base)
+			s.runs, s.now = false, max(s.now, s.until-s.ahead)
 			return
 		}
 		_, do := s.coming.Take()
@@ -205,31 +206,32 @@ func (s *services) pump() {
 	})
 }
 
-// soon looks soon at who waits.
+// soon plans a poll for now.
 func (s *services) soon() { s.cluster.after(0, s.poll) }
 
-// run does something in a process: now, or once it runs on.
+// run calls do in a process: now, or when the stopped process continues. It does nothing
+// once the process has ended.
 func (p *parts) run(do func()) {
 	switch {
 	case p.dead():
 	case !p.host.awake():
-		p.frozen = append(p.frozen, do)
+		p.deferred = append(p.deferred, do)
 	default:
 		do()
 	}
 }
 
-// thaw has a process that runs on do what waited for that.
-func (p *parts) thaw() {
-	frozen := p.frozen
-	p.frozen = nil
-	for _, do := range frozen {
+// runDeferred runs what was deferred while the process was stopped.
+func (p *parts) runDeferred() {
+	deferred := p.deferred
+	p.deferred = nil
+	for _, do := range deferred {
 		p.run(do)
 	}
 	p.host.cluster.services.soon()
 }
 
-// begin starts a coroutine, which runs when its turn comes.
+// begin starts a coroutine, which runs at the next poll.
 func (s *services) begin(of *parts, what func()) {
 	one := &coroutine{of: of}
 	one.resume, _ = iter.Pull(func(yield func(func() bool) bool) {
@@ -240,7 +242,7 @@ func (s *services) begin(of *parts, what func()) {
 	s.soon()
 }
 
-// wait is where a coroutine waits.
+// wait suspends the current coroutine until ready returns true or its process ends.
 func (s *services) wait(ready func() bool) {
 	one := s.current
 	if one == nil {
@@ -251,28 +253,28 @@ func (s *services) wait(ready func() bool) {
 	}
 }
 
-// sleep waits for a time of the services.
+// sleep suspends the current coroutine for d of the services' time.
 func (s *services) sleep(d time.Duration) {
 	until := s.now + d
 	s.after(d, func() {})
 	s.wait(func() bool { return s.now >= until })
 }
 
-// upTo draws a time.
+// upTo draws a duration below d.
 func (s *services) upTo(d time.Duration) time.Duration {
 	return time.Duration(s.random.Int64N(int64(d)))
 }
 
-// poll lets go on who can, and looks whether everything is as it has to be.
+// poll resumes every coroutine that can go on, until none can, and checks.
 func (s *services) poll() {
 	if s.current != nil {
-		return // it is on its way
+		return // a poll is running
 	}
 	for again := true; again; {
 		again = false
 		for i := 0; i < len(s.waiting); i++ {
 			one := s.waiting[i]
-			if !one.may(s) {
+			if !one.canResume(s) {
 				continue
 			}
 			s.waiting = slices.Delete(s.waiting, i, i+1)
@@ -286,8 +288,8 @@ func (s *services) poll() {
 		}
 	}
 	for _, h := range s.cluster.hosts {
-		if h.up() && h.ballots.rest.Load() != nil {
-			h.down() // the power went while a ballot was saved
+		if h.up() && h.ballots.afterLoss.Load() != nil {
+			h.restart() // it lost power as it saved a ballot
 		}
 	}
 	if !s.ending {
@@ -295,15 +297,15 @@ func (s *services) poll() {
 	}
 }
 
-// resume lets one go on until it waits again, or ends. If it panics, the others can still
-// be ended.
+// resume runs a coroutine until it waits again or ends. It resets current even on a
+// panic, so that close can end the others.
 func (s *services) resume(one *coroutine) (ready func() bool, waits bool) {
 	s.current = one
 	defer func() { s.current = nil }()
 	return one.resume()
 }
 
-// check looks at what has to hold at every moment.
+// check checks what holds at every moment.
 func (s *services) check() {
 	s.votes.check()
 	s.mail.check()
@@ -311,25 +313,24 @@ func (s *services) check() {
 		if !h.up() {
 			continue
 		}
-		if taken, says := h.leads.Leader(), h.log.Leader(); taken.NodeID != says.NodeID && !s.told {
-			s.told = true
+		if taken, says := h.leads.Leader(), h.log.Leader(); taken.NodeID != says.NodeID && !s.reported {
+			s.reported = true
 			s.cluster.violate("%s takes %q for the leader, who is %q by the log", h.Name(), taken.NodeID, says.NodeID)
 		}
 	}
 }
 
-// settle waits until all of them have come to rest, once nothing is wrong any more, and
-// looks at what has to hold then.
+// settle waits, after Heal, until each service has settled, and checks it.
 func (s *services) settle() {
 	s.votes.settle()
 	s.watches.settle()
 	s.talk.settle()
 	s.mail.settle()
-	s.stir()
+	s.keepRunning()
 	s.cluster.Run(edgesWithin)
 }
 
-// finish looks at what the log says of them.
+// finish checks the services' events in the log.
 func (s *services) finish() {
 	s.mail.finish()
 	s.watches.finish()

@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// carry runs something at the other end of a link, or loses it.
+// carry calls do after the delay of a link, unless the message is lost or kept.
 func (s *services) carry(from, to int, kind string, do func()) {
 	c := s.cluster
 	p := c.net.path(from, to)
@@ -31,23 +31,23 @@ func (s *services) carry(from, to int, kind string, do func()) {
 	s.after(d, do)
 }
 
-// question is something that a node is asked to do for who is at a place.
+// question is a request to a node from a place.
 type question[R any] struct {
 	kind   string
 	from   int
 	to     *Host
 	within time.Duration
-	twice  bool // it may come twice
+	twice  bool // the network may repeat it
 	do     func(context.Context, *parts) (R, error)
 }
 
-// ask puts a question and waits for what comes of it, as long as it may take and ctx
-// goes on.
+// ask sends a request and waits for its answer, for within at most or until ctx ends, after
+// which the error is a Timeout.
 func ask[R any](ctx context.Context, s *services, q question[R]) (result R, err error) {
 	answered := false
 	var serving []context.CancelFunc
 	defer func() {
-		if s.cluster.net.reaches(q.from, q.to.place) { // else nobody tells the node
+		if s.cluster.net.reaches(q.from, q.to.place) { // else the node does not learn that the caller is gone
 			for _, giveUp := range serving {
 				giveUp()
 			}
@@ -85,14 +85,14 @@ func ask[R any](ctx context.Context, s *services, q question[R]) (result R, err 
 	s.after(q.within, func() {})
 	s.wait(func() bool { return answered || s.now >= until || ctx.Err() != nil })
 	if !answered {
-		answered = true // what comes now is too late
+		answered = true // a later answer is ignored
 		return result, domain.Errorf(domain.Timeout, "%s: no answer from %s", q.kind, q.to.Name())
 	}
 	return result, err
 }
 
-// backend is what a service asks of its node: it does commands as the node does, which
-// takes until the log has them.
+// backend is the node's backend for its services. Do waits in the services' time until
+// the node has run the command.
 type backend struct {
 	transport.Backend
 	part *parts

@@ -16,27 +16,27 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// The times of an election in a simulation.
+// The times of the election in a simulation.
 const (
 	electionLease = 2 * time.Second
-	electsWithin  = 60 * electionLease // once nothing is wrong any more
-	sharedEvery   = time.Second        // between two appends of a node to the shared log
+	electsWithin  = 60 * electionLease // after Heal
+	sharedEvery   = time.Second        // between two appends of a node, on average
 	ballotFolder  = "voter"
 	electionGroup = "shared"
 )
 
-// elections is the election of nodes that share a log: the voters have ballots on disks
-// of their own, which a lost machine leaves behind.
+// elections is the election of nodes that share a log. Each voter keeps its ballot on a
+// disk of its own, which survives the replacement of its machine.
 type elections struct {
 	*services
 	voters   []domain.NodeID
 	log      *eventlog.Memory
-	newest   election.LeaderChanged // of the log
-	promised map[domain.NodeID]election.Ballot
-	resigned map[uint64]bool // terms whose leader gave up
+	newest   election.LeaderChanged            // in the shared log
+	promised map[domain.NodeID]election.Ballot // the last that check saw
+	resigned map[uint64]bool                   // terms whose leader resigned
 	elected  int
 	stored   int
-	told     bool // that two lead
+	reported bool // two leaders were reported
 }
 
 // candidate is a node's part in an election.
@@ -44,10 +44,10 @@ type candidate struct {
 	voter   *elector.Voter
 	elector *elector.Elector
 	fenced  *elector.Fenced
-	read    domain.Position // of the shared log
-	term    uint64          // of the newest change of leader that it has read
-	at      domain.Position // of that
-	planned int             // of its steps; an older plan does nothing
+	read    domain.Position // position up to which it has read the shared log
+	term    uint64          // of the newest LEADER_CHANGED that it has read
+	at      domain.Position // of that event
+	planned int             // number of the newest plan; older plans do nothing
 }
 
 func newElections(s *services) *elections {
@@ -85,7 +85,7 @@ func (v *elections) boot(p *parts) error {
 	if err != nil {
 		return err
 	}
-	taking := elector.Config{
+	candidacy := elector.Config{
 		Voter: p.voter, Peers: map[domain.NodeID]elector.Peer{}, Addresses: map[domain.NodeID]string{}, Position: func() domain.Position { return p.read },
 		Draw: func() float64 { return v.random.Float64() * v.random.Float64() },
 		Record: func(ctx context.Context, term uint64) error {
@@ -97,16 +97,16 @@ func (v *elections) boot(p *parts) error {
 	}
 	for _, other := range v.cluster.hosts {
 		if slices.Contains(v.voters, other.Name()) {
-			taking.Addresses[other.Name()] = other.member.Address
+			candidacy.Addresses[other.Name()] = other.member.Address
 			if other != h {
-				taking.Peers[other.Name()] = voterOf{h, other}
+				candidacy.Peers[other.Name()] = voterOf{h, other}
 			}
 		}
 	}
 	if m := v.cluster.config.mutation; m != nil && m.elects != nil {
-		m.elects(p, &taking)
+		m.elects(p, &candidacy)
 	}
-	if p.elector, err = elector.New(taking); err != nil {
+	if p.elector, err = elector.New(candidacy); err != nil {
 		return err
 	}
 	p.fenced.Attach(p.elector)
@@ -120,7 +120,7 @@ func (v *elections) boot(p *parts) error {
 	return nil
 }
 
-// runtime has an elector wait in the time of the services.
+// runtime makes an elector wait in the services' time.
 func (v *elections) runtime(p *parts) elector.Runtime {
 	return elector.Runtime{
 		Go: func(what func()) { v.begin(p, what) },
@@ -145,7 +145,7 @@ func (v *elections) runtime(p *parts) elector.Runtime {
 	}
 }
 
-// plan has the elector look after a time by its clock.
+// plan runs the elector's next step after d by its process's clock.
 func (v *elections) plan(p *parts, d time.Duration) {
 	p.planned++
 	plan := p.planned
@@ -160,7 +160,7 @@ func (v *elections) plan(p *parts, d time.Duration) {
 	})
 }
 
-// catchUp has a node read what is on the shared log.
+// catchUp makes a node read the shared log to its end.
 func (v *elections) catchUp(p *parts) {
 	for e, err := range v.log.ReadAll(context.Background(), p.read+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -173,7 +173,8 @@ func (v *elections) catchUp(p *parts) {
 	}
 }
 
-// appends has a node decide something now and then, which the log takes while it leads.
+// appends appends an event to the shared log about every sharedEvery, which succeeds while
+// the node leads.
 func (v *elections) appends(p *parts) {
 	for i := 0; !p.dead() && !v.ending; i++ {
 		v.sleep(sharedEvery/2 + v.upTo(sharedEvery))
@@ -186,7 +187,7 @@ func (v *elections) appends(p *parts) {
 	}
 }
 
-// voterOf is the way from a candidate to a voter.
+// voterOf sends requests from a candidate to a voter.
 type voterOf struct{ from, to *Host }
 
 func (w voterOf) Vote(ctx context.Context, q electionedge.Vote) (election.VoteAnswer, error) {
@@ -207,8 +208,8 @@ func (w voterOf) Heartbeat(ctx context.Context, q electionedge.Heartbeat) (elect
 	})
 }
 
-// shared is the log that the nodes share, which takes a while and honours the end of its
-// caller's time.
+// shared is the shared log as one node sees it. An append takes up to 0.1 s, one time in
+// twenty up to 6 s, and stores nothing if its context ends before.
 type shared struct {
 	*eventlog.Memory
 	part *parts
@@ -238,17 +239,17 @@ func (s shared) Append(ctx context.Context, stream domain.StreamID, expected dom
 	}
 	receipt, err := s.Memory.Append(ctx, stream, expected, events...)
 	if err == nil {
-		v.took(s.part, stream, events)
+		v.checkAppend(s.part, stream, events)
 	}
 	return receipt, err
 }
 
-// took looks at what the shared log took: one leader per term, and nothing that an older
-// one decided.
-func (v *elections) took(p *parts, stream domain.StreamID, events []eventlog.Proposed) {
+// checkAppend checks an append that the shared log stored: a new leader has a newer term,
+// and any other event was decided in the newest term.
+func (v *elections) checkAppend(p *parts, stream domain.StreamID, events []eventlog.Proposed) {
 	for _, e := range events {
 		if stream != election.Stream(electionGroup) {
-			// What a node sent in a term of its own may come after a later one of its own.
+			// An append of a node's earlier term may be stored in its next term.
 			if e.Meta.Term != v.newest.Term && v.newest.Leader != p.host.Name() {
 				v.cluster.violate("the shared log took what %s decided in term %d, in the term %d of %s", p.host.Name(), e.Meta.Term, v.newest.Term, v.newest.Leader)
 			}
@@ -268,7 +269,7 @@ func (v *elections) took(p *parts, stream domain.StreamID, events []eventlog.Pro
 	}
 }
 
-// check looks whether two hold the lease, and whether a voter broke its promise.
+// check checks that at most one node holds the lease, and the voters' promises.
 func (v *elections) check() {
 	var holders []string
 	for _, h := range v.cluster.hosts {
@@ -279,17 +280,17 @@ func (v *elections) check() {
 		if now := p.elector.Leader(); now.Self {
 			holders = append(holders, fmt.Sprintf("%s in term %d", h.Name(), now.Term))
 		}
-		v.keeps(p)
+		v.checkBallot(p)
 	}
-	if len(holders) > 1 && !v.told {
-		v.told = true
+	if len(holders) > 1 && !v.reported {
+		v.reported = true
 		v.cluster.violate("two hold the lease of the election: %s", strings.Join(holders, ", "))
 	}
 }
 
-// keeps looks whether a voter keeps what it promised: one vote per term, terms that only
-// grow, and nobody else before its lease is over by the voter's own clock.
-func (v *elections) keeps(p *parts) {
+// checkBallot checks that a voter's term only grows, that it votes once per term, and that
+// it votes for nobody else until its promise ends by its own clock.
+func (v *elections) checkBallot(p *parts) {
 	name, now, before := p.host.Name(), p.voter.Ballot(), v.promised[p.host.Name()]
 	if now == before {
 		return
@@ -307,20 +308,20 @@ func (v *elections) keeps(p *parts) {
 	}
 }
 
-// settle waits until somebody leads.
+// settle waits until a leader is elected.
 func (v *elections) settle() {
 	c := v.cluster
 	for until := c.now + electsWithin; c.now < until; {
 		if v.leader() != nil {
 			return
 		}
-		v.stir()
+		v.keepRunning()
 		c.Run(electionLease)
 	}
 	c.violate("nobody was elected for the shared log within %v", electsWithin)
 }
 
-// resign has whoever leads give the leadership up.
+// resign makes the leader resign.
 func (v *elections) resign() {
 	for _, h := range v.cluster.hosts {
 		if p := h.parts; p != nil && p.elector != nil && h.awake() {
@@ -332,7 +333,7 @@ func (v *elections) resign() {
 	}
 }
 
-// leader is who leads; nil: nobody.
+// leader returns the leader; nil: none.
 func (v *elections) leader() *Host {
 	for _, h := range v.cluster.hosts {
 		if p := h.parts; p != nil && p.elector != nil && p.elector.Leader().Self {

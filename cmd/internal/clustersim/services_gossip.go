@@ -9,24 +9,24 @@ import (
 	documents "github.com/ringrift/rift/domain/gossip"
 )
 
-// How nodes gossip in a simulation.
+// The times of gossip in a simulation.
 const (
 	gossipEvery  = 2 * time.Second
 	gossipWithin = 3 * time.Second
-	// gossipRounds is how many rounds after nothing is wrong any more it takes at most
-	// until everybody has heard of everybody: where clocks were stepped only those who
-	// exchange directly may believe each other.
+	// gossipRounds bounds the rounds after Heal until every node has heard of every other.
+	// It is large because nodes whose clocks were stepped may accept each other's documents
+	// only in a direct exchange.
 	gossipRounds = 30
 )
 
-// gossips is what nodes tell each other of themselves.
+// gossips is the gossip of all nodes.
 type gossips struct {
 	*services
-	greatest  map[domain.NodeID]known // that any node has known of each
+	greatest  map[domain.NodeID]known // the newest version of each that any node has had
 	exchanges int
 }
 
-// known is a version that a node knows of another, and when that was said.
+// known is the version and the time of a document about a node.
 type known struct {
 	incarnation, counter uint64
 	said                 time.Time
@@ -36,10 +36,10 @@ func (k known) before(other known) bool {
 	return k.incarnation < other.incarnation || k.incarnation == other.incarnation && k.counter < other.counter
 }
 
-// talker is a node's part in gossip.
+// talker is the gossip of one node.
 type talker struct {
 	gossip *gossip.Gossip
-	knows  map[domain.NodeID]known // what it knew when it was looked at last
+	knows  map[domain.NodeID]known // what it knew at the last look
 }
 
 func (g *gossips) boot(p *parts) {
@@ -63,7 +63,7 @@ func (p *parts) newGossip() *gossip.Gossip {
 	return gossip.New(gossip.Config{Backend: backend{p.host.node.Backend(), p}, Node: p.host.Name(), Now: p.host.node.Now})
 }
 
-// talkerOf is the way from a node to another.
+// talkerOf sends requests of gossip from one node to another.
 type talkerOf struct{ from, to *Host }
 
 func (t talkerOf) Answer(ctx context.Context, a documents.Ask) (documents.Answer, error) {
@@ -81,7 +81,7 @@ func (t talkerOf) Answer(ctx context.Context, a documents.Ask) (documents.Answer
 	})
 }
 
-// versions are those of the documents that a node knows. It has to run.
+// versions returns the versions of the documents that a running node knows.
 func (g *gossips) versions(p *parts) map[domain.NodeID]known {
 	found := map[domain.NodeID]known{}
 	peers, _, err := p.gossip.Peers(context.Background())
@@ -97,7 +97,8 @@ func (g *gossips) versions(p *parts) map[domain.NodeID]known {
 	return found
 }
 
-// look sees to it that what a node knows of another only grows while it runs.
+// look checks that a running node never goes back to an older document, unless the newer
+// one expired.
 func (g *gossips) look(p *parts) {
 	if p.dead() {
 		return
@@ -115,13 +116,14 @@ func (g *gossips) look(p *parts) {
 	p.knows = found
 }
 
-// believes tells that the clocks of two nodes are close enough for one to take the
-// other's documents.
+// believes reports whether the clocks of two nodes are close enough for them to accept
+// each other's documents.
 func (g *gossips) believes(a, b *Host) bool {
 	return a.node.Now().Sub(b.node.Now()).Abs() < documents.MaxAhead-time.Minute
 }
 
-// settle waits until everybody knows of everybody what is said now, or newer.
+// settle waits until every node knows the present document, or a newer one, of every
+// other.
 func (g *gossips) settle() {
 	c := g.cluster
 	said := map[domain.NodeID]known{}
@@ -148,7 +150,7 @@ func (g *gossips) settle() {
 		if who, _ := lacks(); who == nil {
 			return
 		}
-		g.stir()
+		g.keepRunning()
 		c.Run(gossipEvery)
 	}
 	if who, of := lacks(); who != nil {

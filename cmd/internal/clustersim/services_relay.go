@@ -15,42 +15,43 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// How calls go through mailboxes in a simulation. Each hub has room for few.
+// The numbers and times of relayed calls in a simulation.
 const (
 	behindHubs   = 2 // nodes that cannot be called
-	callsEach    = 6 // callers after each fault, of one hub at first
+	callsEach    = 6 // calls after each fault, through the same hub at first
 	callsWithin  = 500 * time.Millisecond
 	callWaits    = 8 * time.Second
 	callKept     = 60 * time.Second
 	pollWaits    = 5 * time.Second
-	answersAfter = 10 * time.Second // that a poll or a call waits, until its caller gives it up
+	answersAfter = 10 * time.Second // added to the wait of a request until its caller gives up
 	mailboxTTL   = 90 * time.Second
-	// settlesWithin is how long it takes at most until every caller was told something.
+	// settlesWithin bounds the time after Heal until every call has ended.
 	settlesWithin = 5 * time.Minute
 )
 
+// smallHub makes hubs full, so that they refuse calls.
 var smallHub = wire.Limits{Mailboxes: 8, Polls: 2, NodeCalls: 2, NodeBytes: 4 << 10, Calls: 3, Bytes: 6 << 10}
 
-// mailboxes is every node as a hub for nodes that cannot be called, those nodes, and
-// who calls them.
+// mailboxes is the relay: every node is a hub for the agents, which cannot be called, and
+// callers call the agents through the hubs.
 type mailboxes struct {
 	*services
 	agents   []*agent
-	lines    []string // what came of calls that somebody looks at
+	lines    []string // the results of Cluster.Call, for Show
 	asked    int
 	answered int
 	expired  int
-	refused  int // attempts, for want of room
-	ended    int // calls, for another reason
+	refused  int // attempts, because a hub was full
+	ended    int // calls that failed for another reason
 }
 
-// hub is a node's part in that.
+// hub is the hub of one node.
 type hub struct {
 	*relay.Hub
-	asking map[int]time.Duration // calls that wait for an answer, since when
+	asking map[int]time.Duration // when each unanswered call arrived, by its number
 }
 
-// Stop has everybody go who waits at the hub.
+// Stop ends every wait at the hub.
 func (h hub) Stop() {
 	if h.Hub != nil {
 		h.Hub.Stop()
@@ -91,7 +92,7 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// start has the nodes that cannot be called take their calls at every hub.
+// start makes every agent poll every hub.
 func (m *mailboxes) start() {
 	for _, a := range m.agents {
 		for _, h := range m.cluster.hosts {
@@ -100,20 +101,20 @@ func (m *mailboxes) start() {
 	}
 }
 
-// agent is a node that can call and not be called. It is beside a node of the cluster,
-// and is cut off with that. What it is asked twice under one key it does once.
+// agent is a node that cannot be called. It uses the network links of the node at place,
+// and answers a repeated key without doing the call again.
 type agent struct {
 	*mailboxes
 	node  domain.NodeID
 	place int
 	done  map[string]calls.Response // by key
-	taken map[string]bool           // calls, by their registration and deadline
+	taken map[string]bool           // delivered calls, by registration, id and deadline
 	lives int
 }
 
 func (a *agent) caller() transport.Caller { return transport.Caller{Key: string(a.node)} }
 
-// attend takes the calls out of a mailbox, as a node's agent does.
+// attend registers at a hub and polls it, as a node's agent does.
 func (a *agent) attend(at *Host) {
 	registered := ""
 	for pause := time.Second; !a.ending; {
@@ -150,9 +151,9 @@ func (a *agent) attend(at *Host) {
 	}
 }
 
-// take does what is asked and brings the answer back.
+// take answers a call and sends the answer to the hub.
 func (a *agent) take(at *Host, registered string, one wire.Delivery) {
-	// A call that expired and is made again has another deadline.
+	// The same call after it expired has another deadline.
 	if call := fmt.Sprint(registered, "/", one.CallID, "/", one.Deadline.UnixNano()); a.taken[call] {
 		a.cluster.violate("%s gave %s the call %s twice in one registration", at.Name(), a.node, one.CallID)
 	} else {
@@ -186,7 +187,7 @@ func (a *agent) take(at *Host, registered string, one wire.Delivery) {
 
 func answerTo(key string) json.RawMessage { return fmt.Appendf(nil, `{"answer":%q}`, key) }
 
-// burst has some call nodes that cannot be called, through one hub at first.
+// burst starts callsEach calls, through the same hub at first.
 func (m *mailboxes) burst() {
 	first := m.cluster.hosts[m.random.IntN(len(m.cluster.hosts))]
 	for range callsEach {
@@ -194,8 +195,8 @@ func (m *mailboxes) burst() {
 	}
 }
 
-// call has somebody at a place call a node that cannot be called, and again until the
-// call is answered, refused, or too old.
+// call calls an agent from a place, and retries through other hubs until the call is
+// answered, is refused, or is older than callKept.
 func (m *mailboxes) call(from int, at *Host) {
 	m.asked++
 	number := m.asked
@@ -233,7 +234,7 @@ func (m *mailboxes) call(from int, at *Host) {
 	})
 }
 
-// forward makes a call through a hub once.
+// forward tries a call once, through one hub.
 func (m *mailboxes) forward(from int, at *Host, number int, key string, request calls.Request) error {
 	wait := domain.Seconds(callWaits.Seconds())
 	told, err := ask(context.Background(), m.services, question[wire.Forwarded]{
@@ -251,7 +252,7 @@ func (m *mailboxes) forward(from int, at *Host, number int, key string, request 
 	return err
 }
 
-// check looks whether hubs hold no more than they may.
+// check checks that hubs keep their limits.
 func (m *mailboxes) check() {
 	for _, h := range m.cluster.hosts {
 		p := h.parts
@@ -264,7 +265,7 @@ func (m *mailboxes) check() {
 	}
 }
 
-// settle waits until every caller has been told something, and no hub owes an answer.
+// settle waits until every call has ended and no hub has an unanswered one.
 func (m *mailboxes) settle() {
 	c := m.cluster
 	owes := func() *Host {
@@ -279,7 +280,7 @@ func (m *mailboxes) settle() {
 		if m.answered+m.expired+m.ended == m.asked && owes() == nil {
 			return
 		}
-		m.stir()
+		m.keepRunning()
 		c.Run(time.Second)
 	}
 	if h := owes(); h != nil {
@@ -289,8 +290,8 @@ func (m *mailboxes) settle() {
 	c.violate("of %d callers %d have not been told anything", m.asked, m.asked-m.answered-m.expired-m.ended)
 }
 
-// finish looks at what the log says of calls: each was answered once at most, after it
-// was delivered, and none expired that had been answered.
+// finish checks the relay's events in the log: a call is answered at most once, after it
+// was delivered, and does not expire after its answer.
 func (m *mailboxes) finish() {
 	type way struct{ delivered, answered bool }
 	ways := map[domain.StreamID]*way{}
@@ -316,7 +317,7 @@ func (m *mailboxes) finish() {
 			if one.answered {
 				m.cluster.violate("%s was answered, and at %d there is %s", e.Stream, e.Position, e.Type)
 			}
-			// That it was delivered may have been lost before it expired; its answer comes all the same.
+			// The CALL_DELIVERED of a call that expired may be lost; its answer may still come.
 			one.delivered = e.Type == (calls.CallExpired{}).EventType()
 		}
 	}

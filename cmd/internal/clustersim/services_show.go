@@ -12,10 +12,10 @@ import (
 	calls "github.com/ringrift/rift/domain/relay"
 )
 
-// Services lists what can be shown of what runs beside the log.
+// Services lists the services that Show can show.
 var Services = []string{"election", "gossip", "swim", "relay"}
 
-// Show tells how a service stands on each node, a line for each.
+// Show returns the state of a service, a line for each node.
 func (c *Cluster) Show(service string) ([]string, error) {
 	show := map[string]func(*parts) string{"election": showBallot, "gossip": showPeers, "swim": showMembers, "relay": showMailboxes}[service]
 	if show == nil || c.services == nil {
@@ -57,7 +57,8 @@ func showBallot(p *parts) string {
 	return text + ", and follows nobody"
 }
 
-// showPeers tells how old what a node knows of each is. Older than some rounds is old.
+// showPeers lists the nodes that a node has documents of, and whether each is older than
+// ten rounds.
 func showPeers(p *parts) string {
 	peers, _, err := p.gossip.Peers(context.Background())
 	if err != nil {
@@ -105,8 +106,8 @@ func showMailboxes(p *parts) string {
 	return "holds " + cmp.Or(strings.Join(boxes, "; "), "no mailbox")
 }
 
-// Call has somebody beside a node call one that cannot be called, through a hub. With
-// kept it is a call whose way is written to the log. What comes of it is shown.
+// Call calls an agent from a node's place through a hub. A kept call is recorded in the
+// log. Show lists the result.
 func (c *Cluster) Call(target domain.NodeID, from, through *Host, kept bool) error {
 	s := c.services
 	if s == nil || !slices.ContainsFunc(s.mail.agents, func(a *agent) bool { return a.node == target }) {

@@ -14,29 +14,29 @@ import (
 	"github.com/ringrift/rift/domain/swim"
 )
 
-// How a failure detector finds out in a simulation. It stands for the library, which has
-// a time of its own; what a node concludes from it, and what becomes of that, is the
-// code of a node.
+// The times of failure detection. The simulation has a simple failure detector of its own
+// in place of the memberlist library, whose timers cannot be replaced; what nodes do with
+// its findings is their own code.
 const (
 	probeEvery   = time.Second
 	probeWithin  = 500 * time.Millisecond
 	suspectedFor = 5 * time.Second
 	edgesEvery   = 500 * time.Millisecond
-	edgesWithin  = 5 * time.Second  // it takes at most until what a leader sees is on the log
-	aliveAgainIn = 40 * time.Second // after nothing is wrong any more everybody is alive to everybody
+	edgesWithin  = 5 * time.Second  // until the leader's findings are in the log
+	aliveAgainIn = 40 * time.Second // after Heal, until every node takes every other for alive
 )
 
-// watches is what nodes think of each other.
+// watches is the failure detection of all nodes.
 type watches struct {
 	*services
 	deaths int
 }
 
-// watcher is a node's part in that.
+// watcher is the failure detection of one node.
 type watcher struct {
 	opinions *membership.Opinions
-	suspects map[int]time.Duration // since when, by place
-	gone     map[int]bool          // dead, or never seen
+	suspects map[int]time.Duration // when each became suspected, by place
+	gone     map[int]bool          // dead, or never seen, by place
 }
 
 func (w *watches) boot(p *parts) {
@@ -72,7 +72,7 @@ func (w *watches) boot(p *parts) {
 	})
 }
 
-// probe asks another node whether it is there, itself and by way of a third one.
+// probe pings another node, directly and then through a third one, and updates its state.
 func (w *watches) probe(p *parts, other *Host) {
 	asked := w.now
 	alive := w.ping(p.ctx, p.host.place, other)
@@ -109,7 +109,7 @@ func (w *watches) probe(p *parts, other *Host) {
 	}
 }
 
-// member is a node as the library tells of it.
+// member returns a node as the memberlist library describes it.
 func (w *watches) member(h *Host) *memberlist.Node {
 	said, _ := json.Marshal(map[string]string{"u": h.member.Address}) // of strings
 	return &memberlist.Node{Name: string(h.Name()), Meta: said}
@@ -126,7 +126,7 @@ func (w *watches) ping(ctx context.Context, from int, to *Host) bool {
 	return there && err == nil
 }
 
-// settle waits until everybody who is there is alive to everybody.
+// settle waits until every running node takes every other for alive.
 func (w *watches) settle() {
 	c := w.cluster
 	lacks := func() (who *Host, of domain.NodeID, state swim.State) {
@@ -154,7 +154,7 @@ func (w *watches) settle() {
 		if who, _, _ := lacks(); who == nil {
 			return
 		}
-		w.stir()
+		w.keepRunning()
 		c.Run(probeEvery)
 	}
 	if who, of, state := lacks(); who != nil {
@@ -162,7 +162,8 @@ func (w *watches) settle() {
 	}
 }
 
-// finish looks at what the log says of the nodes: edges, and nobody gone who is there.
+// finish checks the events of nodes in the log: online and offline alternate, and a
+// running node is not offline by failure detection.
 func (w *watches) finish() {
 	c := w.cluster
 	last, gone := map[domain.StreamID]string{}, map[domain.StreamID]bool{}
@@ -174,7 +175,7 @@ func (w *watches) finish() {
 				c.violate("%s has %s at %d, which is no news", e.Stream, e.Type, e.Position)
 			}
 			last[e.Stream] = e.Type
-			off, isOff := e.Event.(nodes.HostOffline) // which silence leads to as well, while time stands still for probes
+			off, isOff := e.Event.(nodes.HostOffline) // silence causes it as well, while the services' time stops
 			gone[e.Stream] = isOff && strings.HasPrefix(off.Reason, "swim")
 		}
 	}

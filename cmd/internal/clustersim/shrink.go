@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// form is what kind of violation a text tells: its first words, without when it was
-// seen and without what is numbered.
-func form(text string) string {
+// violationKind returns the first words of a violation without its time, with # for every
+// word that has a digit, so that two runs which break the same rule compare equal.
+func violationKind(text string) string {
 	if _, rest, after := strings.Cut(text, ": "); after && strings.HasPrefix(text, "after ") {
 		text = rest
 	}
@@ -25,14 +25,13 @@ func form(text string) string {
 	return strings.Join(words, " ")
 }
 
-// shrink makes a run that broke a rule smaller for as long as it still breaks that rule
-// in the same way: less work, then fewer faults, then less time after the last of them
-// and shorter faults.
+// shrink looks for a smaller plan that ends with the same kind of violation: fewer items,
+// then fewer faults, then less time after the last fault, then shorter faults.
 func shrink(ctx context.Context, r Report) (Report, error) {
-	wanted := form(r.Broken[0])
+	wanted := violationKind(r.Broken[0])
 	try := func(p Plan) (bool, error) {
 		again, err := Run(ctx, p)
-		if err != nil || !slices.ContainsFunc(again.Broken, func(text string) bool { return form(text) == wanted }) {
+		if err != nil || !slices.ContainsFunc(again.Broken, func(text string) bool { return violationKind(text) == wanted }) {
 			return false, err
 		}
 		r = again
@@ -55,7 +54,7 @@ func shrink(ctx context.Context, r Report) (Report, error) {
 		before = len(r.Faults)
 		for size := (before + 1) / 2; size > 0; size /= 2 {
 			for end := len(r.Faults); end > 0; end -= size {
-				if _, err := try(r.Plan.only(slices.Delete(slices.Clone(r.Faults), max(end-size, 0), end))); err != nil {
+				if _, err := try(r.Plan.withFaults(slices.Delete(slices.Clone(r.Faults), max(end-size, 0), end))); err != nil {
 					return r, err
 				}
 			}
@@ -75,7 +74,7 @@ func shrink(ctx context.Context, r Report) (Report, error) {
 				break
 			}
 			faults[i].For = most
-			if shorter, err := try(r.Plan.only(faults)); shorter || err != nil {
+			if shorter, err := try(r.Plan.withFaults(faults)); shorter || err != nil {
 				if err != nil {
 					return r, err
 				}
@@ -86,8 +85,8 @@ func shrink(ctx context.Context, r Report) (Report, error) {
 	return r, nil
 }
 
-// Script is the golden script that plays the plan: its faults at their times, and at
-// the end what was broken.
+// Script returns the golden script that plays the plan: its faults at their times, and
+// the violations as the expected output of the audit.
 func (p Plan) Script(broken []string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Seed %d, with the faults that it takes.\n", p.Seed)

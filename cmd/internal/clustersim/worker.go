@@ -12,30 +12,30 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// worker is a machine that does items, beside a node.
+// worker is a machine that claims and runs items.
 type worker struct {
 	simulate.Machine
 	load   *load
-	beside int // the place of the node that it is cut off with
+	beside int // place of the node whose network links it uses
 	holds  []*held
-	asks   bool
-	asleep bool
+	asks   bool // a claim is planned or under way
+	asleep bool // it found fewer items than it asked for, and waits for load.wake
 }
 
-// held is an item in a worker's hands.
+// held is an item that a worker runs.
 type held struct {
 	task  domain.TaskID
 	lease uint64
 	slots int
-	until time.Duration // the worker stops by itself
-	gone  bool
+	until time.Duration // when the worker stops by itself, since Start
+	gone  bool          // it has stopped
 }
 
 func (w *worker) do(c domain.Command, done func(Answer)) { w.load.do(w.beside, string(w.ID), c, done) }
 
 func (w *worker) place() int { return slices.Index(w.load.workers, w) }
 
-// boot registers the worker's node and lets it begin.
+// boot registers the worker's node, and starts its heartbeats and claims.
 func (w *worker) boot() {
 	w.do(nodescmd.RegisterNode{NodeID: w.ID, Capabilities: w.Capabilities, Facts: w.Facts}, func(Answer) { w.askAfter(w.load.upTo(time.Minute)) })
 	var beat func()
@@ -63,7 +63,7 @@ func (w *worker) askAfter(d time.Duration) {
 	w.load.cluster.after(d, w.claim)
 }
 
-// claim asks for as much as there is room for.
+// claim claims up to two items for the free slots.
 func (w *worker) claim() {
 	l := w.load
 	free := w.free()
@@ -92,7 +92,7 @@ func (w *worker) claim() {
 	})
 }
 
-// begin works on an item until its run ends, or until its lease does.
+// begin runs an item until the run or the lease ends.
 func (w *worker) begin(a Answer, item workcmd.ClaimedTask) {
 	l := w.load
 	one := &held{task: item.TaskID, lease: item.Lease, slots: l.audit.Cost(item.TaskType), until: usable(a.Asked, item.Lasts)}
@@ -116,12 +116,12 @@ func (w *worker) begin(a Answer, item workcmd.ClaimedTask) {
 	w.keep(one, item.Lasts)
 }
 
-// usable is until when a lease may be relied on that was asked for at a time.
+// usable returns until when a worker relies on a lease that it asked for at a time.
 func usable(asked time.Duration, lasts domain.Seconds) time.Duration {
 	return asked + time.Duration(leaseUsable*float64(lasts.Duration()))
 }
 
-// overlap looks whether two workers rely on one item.
+// overlap checks that no other worker relies on a lease of the same item.
 func (l *load) overlap(w *worker, one *held) {
 	if l.stepped {
 		return
@@ -139,7 +139,7 @@ func (h *held) report(w *worker) workcmd.Report {
 	return workcmd.Report{TaskID: h.task, Lease: h.lease, NodeID: w.ID}
 }
 
-// keep prolongs a lease at a third of its length, and stops when it is over.
+// keep prolongs the lease after a third of its length, and stops the run when it ends.
 func (w *worker) keep(one *held, lasts domain.Seconds) {
 	l := w.load
 	asked := l.cluster.now + lasts.Duration()/3
@@ -169,14 +169,14 @@ func (w *worker) keep(one *held, lasts domain.Seconds) {
 	})
 }
 
-// drop stops working on an item.
+// drop stops running an item.
 func (w *worker) drop(one *held) {
 	one.gone = true
 	w.holds = slices.DeleteFunc(w.holds, func(h *held) bool { return h == one })
 	w.askAfter(w.load.upTo(time.Minute))
 }
 
-// report says something of an item and notes what is answered.
+// report sends a command about an item and records the answer.
 func (w *worker) report(one *held, verb string, c domain.Command) {
 	w.do(c, func(a Answer) {
 		w.load.note(w.place(), a, queuemodel.Asked{Verb: verb, Item: one.task, Lease: one.lease}, queuemodel.Told{})
@@ -188,7 +188,7 @@ func (w *worker) report(one *held, verb string, c domain.Command) {
 	})
 }
 
-// end reports how a run ended. Some who lost their lease report all the same, late.
+// end reports the end of a run.
 func (w *worker) end(one *held, ending simulate.Ending) {
 	yes, no := true, false
 	report := one.report(w)
@@ -204,7 +204,7 @@ func (w *worker) end(one *held, ending simulate.Ending) {
 		w.report(one, "release", workcmd.ReleaseTask{Report: report, Reason: "the worker stops"})
 	case simulate.AwaitsCancel:
 		w.load.cancel(one.task)
-	case simulate.Vanishes: // and speaks up once more, long after
+	case simulate.Vanishes: // and reports after its lease has ended
 		w.load.cluster.after(w.load.scenario.Span/100+time.Hour, func() {
 			w.report(one, "complete", workcmd.CompleteTask{Report: report})
 		})

@@ -177,7 +177,7 @@ func (env *Env) on(do func()) error {
 
 // passed lets time pass in a cluster, and whoever leads look at what is due.
 func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
-	env.cluster.Stir() // so that followers hear what is committed
+	env.cluster.KeepTicking() // so that followers hear what is committed
 	env.cluster.Run(d)
 	if h := env.leads(); h != nil {
 		h.Housekeep()

@@ -203,7 +203,7 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 		return "", domain.Errorf(domain.Invalid, "tick: %w", err)
 	}
 	switch {
-	case env.world != nil: // which has its own clock, and stirs by itself
+	case env.world != nil: // which has its own clock, and whose nodes tick by themselves
 		env.world.Run(step)
 		return env.news(ctx)
 	case env.cluster != nil:

@@ -8,23 +8,22 @@ import (
 	"github.com/ringrift/rift/domain/admin"
 )
 
-// coverage follows which of several text logs were being written, so that a
-// stretch of time that none of them covers is named.
+// coverage finds the gaps in time that none of several text logs covers.
 type coverage struct {
 	r     *reading
 	files []int
-	begun map[int]bool
-	ended map[int]bool
+	begun map[int]bool // files of which a line was read
+	ended map[int]bool // files that were read to their end
 }
 
-// shortestGap is the least time between recordings that is worth a word.
+// shortestGap is the shortest gap that becomes an event.
 const shortestGap = 10 * time.Minute
 
 func newCoverage(r *reading, files []int) *coverage {
 	return &coverage{r: r, files: files, begun: map[int]bool{}, ended: map[int]bool{}}
 }
 
-// until yields the lines of a log and notes its end.
+// until yields the lines of a file and records its end.
 func (c *coverage) until(file int, lines iter.Seq2[stamped, error]) iter.Seq2[stamped, error] {
 	return func(yield func(stamped, error) bool) {
 		for line, err := range lines {
@@ -36,8 +35,8 @@ func (c *coverage) until(file int, lines iter.Seq2[stamped, error]) iter.Seq2[st
 	}
 }
 
-// reach notes a line of a log. Where it is the first and every log before it had
-// ended, it says from when to when nothing was recorded.
+// reach handles the start of a file. If every file that began before it has ended, it
+// emits a RecordingGap for the time between, from shortestGap on.
 func (c *coverage) reach(file int) error {
 	if c.begun[file] {
 		return nil
@@ -54,7 +53,7 @@ func (c *coverage) reach(file int) error {
 				from, before = *report.Last, report.Name
 			}
 		case c.begun[i] && i != file:
-			return nil // it goes on
+			return nil // that file covers the time
 		case until.IsZero() || report.First.Before(until):
 			until, after = *report.First, report.Name
 		}

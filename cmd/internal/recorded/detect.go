@@ -18,19 +18,20 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// Format is a kind of recording. What a file is called does not make it one.
+// Format is a format of recordings. It is detected from the content of a file, not from
+// its name.
 type Format struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
 
-	wants string           // its form
-	share float64          // of the lines at the beginning that must have its form
-	form  func(sample) int // how many of them do
-	least float64          // share of all lines or records that must say something
+	wants string           // describes its form in errors
+	share float64          // share of the sample's lines that must have its form
+	form  func(sample) int // counts the lines of a sample that have its form
+	least float64          // share of all lines or records that must be understood
 	feeds func(r *reading, files []int) []iter.Seq2[domain.Envelope, error]
 }
 
-// Formats lists the kinds of recordings.
+// Formats lists the formats in the order in which they are tried.
 func Formats() []Format {
 	return []Format{
 		{"jsonl", "events as lines, in the shape of GET /events", "objects with stream, type, time and data", 0.5, formJSONL, 0.5, feedsJSONL},
@@ -56,19 +57,19 @@ type File struct {
 
 	size      int64
 	beginning string // its first lines
-	first     place  // of events as lines
+	first     place  // of the first event of the format jsonl
 }
 
-// place is what an event as a line says of where it stands in its log.
+// place is the position and id of an event in its log.
 type place struct {
 	Position domain.Position `json:"position"`
 	ID       string          `json:"id"`
 }
 
-// Found is what paths mean.
+// Found is the recordings at some paths.
 type Found struct {
 	Files   []File
-	LeftOut []LeftOut // files of folders, and with lenient others, that are no recordings
+	LeftOut []LeftOut // files that are not recordings, in folders or with lenient
 }
 
 // LeftOut is a file that was not read, and why.
@@ -77,8 +78,8 @@ type LeftOut struct {
 	Reason string `json:"reason"`
 }
 
-// InOneLog gives the files of events as lines that are one file, or stretches of
-// one log by their positions, in that order; false for all else.
+// InOneLog returns the files in the order of their positions if they are parts of one log
+// in the format jsonl; false if they are not.
 func (f Found) InOneLog() ([]string, bool) {
 	files := slices.Clone(f.Files)
 	slices.SortStableFunc(files, func(a, b File) int { return cmp.Compare(a.first.Position, b.first.Position) })
@@ -92,10 +93,10 @@ func (f Found) InOneLog() ([]string, bool) {
 	return paths, true
 }
 
-// Detect finds the recordings that paths mean and the format of each, from what
-// is in them. With a format, they must be of that. A file that is of no format is
-// an error that names those tried; in a folder, or with lenient, it is left out
-// unless nothing remains. A file without a line is left out in any case.
+// Detect returns the recordings at paths, each with the format that its content has. With
+// a format given, only that is tried. A file of no format is an Invalid error that names
+// the formats tried; in a folder, or with lenient, it is left out unless no file remains.
+// A file without a line is always left out.
 func Detect(paths []string, format string, lenient bool) (Found, error) {
 	formats := slices.DeleteFunc(Formats(), func(f Format) bool { return f.Name == MappingFormat && format != f.Name })
 	if format != "" {
@@ -137,19 +138,20 @@ func Detect(paths []string, format string, lenient bool) (Found, error) {
 	return found, nil
 }
 
-// sample is the beginning of a file: its lines that are not blank.
+// sample is the first lines of a file that are not blank.
 type sample struct {
 	lines []string
-	long  int64 // the first line that was cut, being longer than a line of any format
+	long  int64 // number of the first line that is longer than any format allows; 0: none
 }
 
-// The bounds of a sample: it ends with the line that reaches one of them.
+// A sample ends with the line that reaches one of these bounds.
 const (
 	sampleLines = 512
 	sampleBytes = 256 << 10
 )
 
-// detect finds the first of the formats that a file has the form of.
+// detect returns a file with the first of the formats that its sample has, and the number
+// of lines in the sample.
 func detect(path string, formats []Format) (File, int, error) {
 	beginning, size, err := sampleOf(path)
 	if err != nil || len(beginning.lines) == 0 {
@@ -216,8 +218,8 @@ func sampleOf(path string) (s sample, size int64, err error) {
 	return s, size, nil
 }
 
-// archives are the beginnings of files that hold files, or are packed in a way that
-// nothing here unpacks.
+// archives are the magic numbers of archives and of compressions that jsonl.Unpack does
+// not undo.
 var archives = []struct {
 	at    int
 	magic string
@@ -241,8 +243,7 @@ func archiveOf(first string) (kind string, is bool) {
 	return "", false
 }
 
-// formJSONL counts objects with the keys that an event cannot be without, and
-// what is said to be no event.
+// formJSONL counts objects with a stream or a type, and comments beside them.
 func formJSONL(s sample) int {
 	formed, comments := 0, 0
 	for _, line := range s.lines {
@@ -264,7 +265,7 @@ func formJSONL(s sample) int {
 	return formed + comments
 }
 
-// firstPlace is the place of the first event, zero when it names none.
+// firstPlace returns the place of the first event; zero if it has none.
 func firstPlace(s sample) place {
 	for _, line := range s.lines {
 		var first place
@@ -275,13 +276,13 @@ func firstPlace(s sample) place {
 	return place{}
 }
 
-// The columns that make a file a list of nodes or of pods.
+// The columns of a list of nodes and of a list of pods.
 var (
 	nodeColumns = []string{"sn", "cpu_milli", "memory_mib", "gpu", "model"}
 	podColumns  = []string{"name", "cpu_milli", "memory_mib", "num_gpu", "pod_phase", "creation_time", "deletion_time", "scheduled_time"}
 )
 
-// formOpenB wants a header with the columns of either list.
+// formOpenB counts all lines if the header has the columns of either list.
 func formOpenB(s sample) int {
 	header, err := csv.NewReader(strings.NewReader(s.lines[0])).Read()
 	if err != nil {
@@ -296,7 +297,7 @@ func formOpenB(s sample) int {
 	return 0
 }
 
-// formFaults wants an array whose first record has the keys of a fault.
+// formFaults counts all lines of an array whose first record has a key of a fault.
 func formFaults(s sample) int {
 	decoder := json.NewDecoder(strings.NewReader(strings.Join(s.lines, "\n")))
 	if token, err := decoder.Token(); err != nil || token != json.Delim('[') {
@@ -318,8 +319,8 @@ func formFaults(s sample) int {
 	return 0
 }
 
-// formRingRift counts lines that begin with a stamp. Records of several lines
-// have one.
+// formRingRift counts lines that begin with a stamp. They may be few, because the other
+// lines of a record of several lines have none.
 func formRingRift(s sample) int {
 	formed := 0
 	for _, line := range s.lines {
@@ -330,8 +331,8 @@ func formRingRift(s sample) int {
 	return formed
 }
 
-// understood is the error of an import of which too little said anything.
-func (r *reading) understood() error {
+// checkUnderstood returns an Invalid error if too few lines of a format were understood.
+func (r *reading) checkUnderstood() error {
 	for _, format := range Formats() {
 		var all, said int64
 		var names []string

@@ -1,23 +1,22 @@
-// Package recorded turns what other clusters wrote down into events: logs of
-// rift itself, two public traces of GPU clusters, and the text logs of the
-// original orchestrator. It reads files of any length as streams, accounts for
-// every line, and gives the same events for the same lines, whatever file they
-// stand in, so that files that overlap say everything once (jsonl.Ordinals has
-// the rule). Of a text log, lines become edges by what was known before them, from
-// lines of the same import and from the log. So a younger stretch that was imported
-// before an older one may have begun with an edge that is none beside the older, and
-// left out one that is: a log cannot take back the first, which the report counts as
-// repeated, and the younger imported again adds the second. An end of a training
-// stays with the item that was the oldest held when it was imported. What events do not hold
-// is known within one import only: the sources of one back-pressure, that a breaker
-// was reported open once more, whom a node believed to lead, and that nothing was
-// recorded between two files.
+// Package recorded turns recordings of other clusters into events: logs of rift itself,
+// two public traces of GPU clusters, and the text logs of the original orchestrator. It
+// streams files of any length and accounts for every line. The same line gives the same
+// event in whatever file it is, so that overlapping files are imported once
+// (jsonl.Ordinals has the rule).
 //
-// It never guesses what a recording does not say: what is missing stays absent
-// or is counted as skipped with the reason. It never decides anything; it only
-// states what somebody else saw.
+// A line of a text log becomes an event if it changes a level that is known from earlier
+// lines of the import and from the log. If a later recording is imported before an
+// earlier one, the later may have given an event that is no change after the earlier one,
+// which the report counts as repeated, and may lack an event that is one, which importing
+// the later recording again adds. The end of a training belongs to the item that was held
+// longest when the line was imported. Some state is not in events and so is known within
+// one import only: the sources of a back-pressure, repeated reports of an open breaker,
+// which leader a node believed in, and gaps between two files.
 //
-// Read import.go first (what an import is), then detect.go (what a file is),
-// report.go (what is accounted for), merge.go (the order of several files), then
-// ringrift.go with patterns.go, fold.go and knowledge.go as the largest importer.
+// It never guesses: what a recording does not say stays absent, or its line is counted as
+// skipped with the reason.
+//
+// Read import.go first, then detect.go (the formats), report.go (the account of lines),
+// merge.go (the order of several files), then ringrift.go with patterns.go, fold.go and
+// knowledge.go, the largest importer.
 package recorded

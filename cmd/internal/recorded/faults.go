@@ -15,10 +15,10 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// faultsEpoch is day 0 of the trace, which says only how many days passed.
+// faultsEpoch is taken as day 0 of the trace, whose times are in days.
 var faultsEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// faultRecord is one start or end of a fault.
+// faultRecord is the start or the end of a fault.
 type faultRecord struct {
 	NodeID    string   `json:"node_id"`
 	EventTime *float64 `json:"event_time"` // days
@@ -35,7 +35,7 @@ const (
 	faultEnd   = "fault_end"
 )
 
-// faultLine is a record with where it stands.
+// faultLine is a record with its place.
 type faultLine struct {
 	file   int
 	place  string
@@ -44,9 +44,8 @@ type faultLine struct {
 	record faultRecord
 }
 
-// feedsFaults turns the faults of each node into its edges: a node with two
-// faults is unhealthy once and recovers with the end of the last. Several files
-// are one list, in the order of time.
+// feedsFaults merges all files by time. A node is unhealthy from its first fault until
+// the end of the last of overlapping ones.
 func feedsFaults(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	r.report.Notes = append(r.report.Notes, "day 0 of the trace is taken as "+faultsEpoch.Format(time.RFC3339))
 	for _, row := range []string{faultStart, faultEnd} {
@@ -71,7 +70,7 @@ func feedsFaults(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	})}
 }
 
-// faultFile yields the records of a file that say something.
+// faultFile yields the valid records of a file.
 func (r *reading) faultFile(i int) iter.Seq2[faultLine, error] {
 	return func(yield func(faultLine, error) bool) {
 		if err := r.eachFault(i, func(line faultLine) error {
@@ -107,7 +106,7 @@ func (r *reading) eachFault(i int, take func(faultLine) error) error {
 		source.Next()
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
-			return wrong(n, err) // behind broken JSON nothing can be found again
+			return wrong(n, err) // the next record cannot be found behind broken JSON
 		}
 		line := faultLine{file: i, place: recording(r.files[i].Path) + ":" + strconv.FormatInt(n, 10)}
 		err := json.Unmarshal(raw, &line.record)
@@ -168,7 +167,7 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		r.fold(kind, why, line.place+": "+record.NodeID)
 		return nil
 	}
-	if known.read.twice(line.cause) {
+	if known.read.before(line.cause) {
 		return folded("the same record was read before: files overlap")
 	}
 	node, err := known.nodeOf(record.NodeID, line.at)
@@ -176,7 +175,7 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		return err
 	}
 	if node.level == unhealthy && node.faults == 0 {
-		node.faults = 1 // the log says so
+		node.faults = 1 // of which the log has the start
 	}
 	id := domain.NodeID(record.NodeID)
 	said := fact{stream: id.Stream(), cause: line.cause, time: line.at, row: kind, place: line.place, meta: domain.Meta{Correlation: line.place}}
@@ -186,7 +185,7 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		return folded("the node had a fault already")
 	case kind == faultStart:
 		node.faults, node.sick = 1, line.at
-		node.says(unhealthy, line.at)
+		node.setByLine(unhealthy, line.at)
 		said.event = nodes.Unhealthy{NodeID: id, Reason: first(record.reason(), "fault")}
 		return r.emit(said)
 	case node.faults == 0:
@@ -196,12 +195,12 @@ func (r *reading) fault(line faultLine, known *knowledge) error {
 		return folded("the node has another fault still")
 	}
 	node.faults = 0
-	node.says(online, line.at)
+	node.setByLine(online, line.at)
 	said.event = nodes.Recovered{NodeID: id, RecoveryTimeSeconds: domain.Seconds(max(line.at.Sub(node.sick), 0).Seconds())}
 	return r.emit(said)
 }
 
-// reason is "class: description", as far as the record says.
+// reason returns "class: description", or what there is of it.
 func (f faultRecord) reason() string {
 	if f.FaultType.Class == "" || f.FaultType.Desc == "" {
 		return clip(first(f.FaultType.Desc, f.FaultType.Class), 200)

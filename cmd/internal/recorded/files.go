@@ -10,9 +10,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// filesOf lists the file that a path names, or those of a folder by name and what
-// else is in it. A recording is read more than once, which a pipe cannot be, and has
-// an end, which a device may not have.
+// filesOf returns the file at a path, or the files in a folder and what else is in it. It
+// refuses pipes and devices, because a recording is read more than once and to its end.
 func filesOf(path string) (files []string, leftOut []LeftOut, folder bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -33,7 +32,7 @@ func filesOf(path string) (files []string, leftOut []LeftOut, folder bool, err e
 			continue
 		}
 		inside := filepath.Join(path, entry.Name())
-		switch info, err := os.Stat(inside); { // of what a link leads to
+		switch info, err := os.Stat(inside); { // follows links
 		case err != nil:
 			leftOut = append(leftOut, LeftOut{inside, err.Error()})
 		case info.IsDir():
@@ -50,7 +49,7 @@ func filesOf(path string) (files []string, leftOut []LeftOut, folder bool, err e
 	return files, leftOut, true, nil
 }
 
-// KindOf says what a file is that is none to read.
+// KindOf names the kind of a file that is not a regular one.
 func KindOf(info fs.FileInfo) string {
 	switch mode := info.Mode(); {
 	case mode.IsDir():
@@ -70,7 +69,7 @@ func fileError(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return domain.Errorf(domain.NotFound, "%w", err)
 	case domain.CodeOf(err) != domain.Internal:
-		return err // it says already what it is
+		return err
 	}
 	return domain.Errorf(domain.Unavailable, "%w", err)
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// holding names the trainings of a game that a node claimed and did not end. A log
-// says of a training which game it was of, not which item.
+// holding is the key of the trainings that a node holds of a config. A text log names the
+// config of a training that ended, not the item.
 type holding struct {
 	node   domain.NodeID
 	config string
 }
 
-// maxHolding bounds the trainings of one game that a node is taken to hold.
+// maxHolding bounds the trainings per holding.
 const maxHolding = 1000
 
-// trainingType is what the original calls the items that train.
+// trainingType is the type of training items in the original.
 const trainingType = "training"
 
-// held notes that a node claimed a training.
+// held records that a node claimed a training.
 func (k *knowledge) held(node domain.NodeID, id string, at time.Time) error {
 	if err := k.claimsBefore(at); err != nil {
 		return err
@@ -43,13 +43,13 @@ func (k *knowledge) hold(node domain.NodeID, id string) {
 	}
 }
 
-// claim is that of a node for an item, as the log has it.
+// claim is the claim of an item by a node in the log.
 type claim struct {
 	node domain.NodeID
 	id   string
 }
 
-// claimsBefore takes over the trainings that the log says were claimed before a time.
+// claimsBefore adds the trainings that were claimed in the log before a time.
 func (k *knowledge) claimsBefore(at time.Time) error {
 	if k.claimed == nil {
 		k.claimed = &history[claim]{}
@@ -75,9 +75,9 @@ func (k *knowledge) claimsBefore(at time.Time) error {
 	return nil
 }
 
-// ends finds the training whose attempt ended on a node, if it claimed one: the
-// oldest that it still holds.
-func (k *knowledge) ends(node domain.NodeID, config string, at time.Time) (id string, task *taskLevel, err error) {
+// endTraining returns the training of a config that a node has held longest, and no longer
+// counts it as held; nil: it holds none.
+func (k *knowledge) endTraining(node domain.NodeID, config string, at time.Time) (id string, task *taskLevel, err error) {
 	if err := k.claimsBefore(at); err != nil {
 		return "", nil, err
 	}
@@ -93,9 +93,9 @@ func (k *knowledge) ends(node domain.NodeID, config string, at time.Time) (id st
 	return "", nil, nil
 }
 
-// trainingCompleted is said by two subscribers; a training without a game or a
-// model is a fact about nothing.
-func (f *folder) trainingCompleted(at stamped, g []string) error {
+// trainingCompleted handles a report that two subscribers make. It is unusable without a
+// config or a model.
+func (f *translator) trainingCompleted(at stamped, g []string) error {
 	if f.echo(at, "training\x00"+g[1]) {
 		return f.known(at, "another subscriber's report of the same training")
 	}
@@ -109,7 +109,7 @@ func (f *folder) trainingCompleted(at stamped, g []string) error {
 	completed := training.Completed{
 		ConfigKey: key, TaskID: domain.TaskID("recorded-" + domain.DeriveID(at.cause, 0).String()), ModelID: domain.ModelID(nameOf(g[3])), Success: true,
 	}
-	id, task, err := f.ends(f.node, string(key), at.at)
+	id, task, err := f.endTraining(f.node, string(key), at.at)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,8 @@ func (f *folder) trainingCompleted(at stamped, g []string) error {
 	return f.say(at, key.TrainingStream(), completed)
 }
 
-// trainingFailed ends the attempt of the node that wrote the log.
-func (f *folder) trainingFailed(at stamped, g []string) error {
+// trainingFailed ends an attempt of the node that wrote the log.
+func (f *translator) trainingFailed(at stamped, g []string) error {
 	if f.echo(at, "training failed\x00"+g[1]) {
 		return f.known(at, "another subscriber's report of the same training")
 	}
@@ -132,7 +132,7 @@ func (f *folder) trainingFailed(at stamped, g []string) error {
 		return f.unusable(at, "names no game: "+g[1])
 	}
 	failed := training.Failed{ConfigKey: key, Error: first(clip(g[3], 400), "failed"), NodeID: f.node}
-	id, task, err := f.ends(f.node, string(key), at.at)
+	id, task, err := f.endTraining(f.node, string(key), at.at)
 	if err != nil {
 		return err
 	}

@@ -9,20 +9,20 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// nodeBreakers are those of a node, by what is kept apart on it.
+// nodeBreakers are the open breakers of a node, by target.
 type nodeBreakers struct {
 	targets map[string]*breakerLevel
 	log     *history[breakerEdge]
 }
 
-// breakerEdge is a breaker that opened or closed, as the log has it.
+// breakerEdge is the opening or closing of a breaker in the log.
 type breakerEdge struct {
 	target   string
 	opened   bool
 	recovery time.Duration
 }
 
-// breakersOf are the breakers that are known to be open on a node at a time.
+// breakersOf returns the breakers of a node that are known to be open at a time.
 func (k *knowledge) breakersOf(node domain.NodeID, at time.Time) (map[string]*breakerLevel, error) {
 	known := k.breakers[node]
 	if known == nil {
@@ -53,11 +53,11 @@ func (k *knowledge) breakersOf(node domain.NodeID, at time.Time) (map[string]*br
 	return known.targets, nil
 }
 
-// breakerLevel is what is known of one breaker that opened.
+// breakerLevel is an open breaker.
 type breakerLevel struct {
-	last     time.Time // when it was last reported open
-	recovery time.Duration
-	text     string
+	last     time.Time     // last report that it is open
+	recovery time.Duration // after which it tries again; 0: unknown
+	text     string        // of that report
 }
 
 var (
@@ -65,14 +65,14 @@ var (
 	breakerRecovery = regexp.MustCompile(`(?:recover|retry|reset|cooldown|timeout|blocking)\D{0,24}?(\d+(?:\.\d+)?)\s*s(?:\W|$|ec)`)
 )
 
-// breakerSilence is how long after its last report an opening that names no
-// recovery may still be reported.
+// breakerSilence is the time within which reports of an open breaker without a recovery
+// time belong together.
 const breakerSilence = time.Minute
 
-// opened says that a breaker opened. Everybody who meets an open breaker reports
-// it: reports that follow one another within its recovery are one opening, unless
-// one says that a try failed in between.
-func (f *folder) opened(at stamped, node domain.NodeID, target, text string, failures int, recovery domain.Seconds) error {
+// opened handles a report of an open breaker. Every caller that meets an open breaker
+// reports it, so reports within its recovery time are one opening, unless one says that a
+// try failed in between.
+func (f *translator) opened(at stamped, node domain.NodeID, target, text string, failures int, recovery domain.Seconds) error {
 	if found := breakerFailures.FindStringSubmatch(text); found != nil && failures == 0 {
 		failures, _ = strconv.Atoi(found[1]) // out of range is unknown
 	}
@@ -99,11 +99,11 @@ func (f *folder) opened(at stamped, node domain.NodeID, target, text string, fai
 	return f.say(at, node.Stream(), nodes.BreakerOpened{NodeID: node, Failures: failures, Target: target, RecoverySeconds: recovery})
 }
 
-// halfOpen tells that a try failed since the breaker opened, or which try it was.
+// halfOpen matches reports of a failed try of an open breaker.
 var halfOpen = regexp.MustCompile(`half-open|attempt #\d`)
 
-// closed says that a breaker closed, if it was open.
-func (f *folder) closed(at stamped, node domain.NodeID, target, reason string) error {
+// closed handles the closing of a breaker.
+func (f *translator) closed(at stamped, node domain.NodeID, target, reason string) error {
 	target = clip(target, 200)
 	breakers, err := f.breakersOf(node, at.at)
 	if err != nil {
@@ -116,18 +116,17 @@ func (f *folder) closed(at stamped, node domain.NodeID, target, reason string) e
 	return f.say(at, node.Stream(), nodes.BreakerClosed{NodeID: node, Target: target, Reason: reason})
 }
 
-// circuitOpen is the breaker of a node, or of whatever the original kept apart by
-// the name of one.
-func (f *folder) circuitOpen(at stamped, g []string) error {
+// circuitOpen handles a breaker that has the name of a node.
+func (f *translator) circuitOpen(at stamped, g []string) error {
 	if domain.CheckName(g[1]) != nil {
 		return f.unusable(at, "names no node")
 	}
 	return f.opened(at, domain.NodeID(g[1]), "", g[2], 0, 0)
 }
 
-// partOpen is the breaker of a daemon or another part of the node that wrote the
-// log; one that names none is that of the logger.
-func (f *folder) partOpen(at stamped, g []string) error {
+// partOpen handles a breaker of a node, or of a part of the node that wrote the log, which
+// is the logger if the line names none.
+func (f *translator) partOpen(at stamped, g []string) error {
 	text := first(g[2], g[3])
 	is, err := f.isNode(g[1], at.at)
 	switch {
@@ -139,8 +138,8 @@ func (f *folder) partOpen(at stamped, g []string) error {
 	return f.opened(at, f.node, first(g[1], at.logger, "unnamed"), text, 0, 0)
 }
 
-// partTripped is the breaker of a class of daemons, or that of all of them.
-func (f *folder) partTripped(at stamped, g []string) error {
+// partTripped handles the breaker of a class of daemons, or of all daemons.
+func (f *translator) partTripped(at stamped, g []string) error {
 	restarts, err := strconv.Atoi(g[3])
 	recovery, err2 := seconds(g[4])
 	if err != nil || err2 != nil {
@@ -149,7 +148,7 @@ func (f *folder) partTripped(at stamped, g []string) error {
 	return f.opened(at, f.node, classOf(g[2]), "", restarts, recovery)
 }
 
-func (f *folder) partClosed(at stamped, g []string) error {
+func (f *translator) partClosed(at stamped, g []string) error {
 	target := g[2]
 	if target == "" {
 		target = classOf(g[1])
@@ -164,8 +163,7 @@ func (f *folder) partClosed(at stamped, g []string) error {
 	return f.closed(at, f.node, target, "recorded")
 }
 
-// isNode tells whether a node of that name is known at a time, if only by its open
-// breaker.
+// isNode reports whether a node of that name, or its open breaker, is known at a time.
 func (k *knowledge) isNode(name string, at time.Time) (bool, error) {
 	if domain.CheckName(name) != nil {
 		return false, nil
@@ -178,7 +176,7 @@ func (k *knowledge) isNode(name string, at time.Time) (bool, error) {
 	return breakers[""] != nil, err
 }
 
-// classOf names a class of daemons.
+// classOf returns the target of the breaker of a class of daemons.
 func classOf(class string) string {
 	if class == "" {
 		return "all daemons"

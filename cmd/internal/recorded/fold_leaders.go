@@ -10,15 +10,15 @@ import (
 	"github.com/ringrift/rift/domain/election"
 )
 
-func (f *folder) voterOnline(at stamped, g []string) error {
+func (f *translator) voterOnline(at stamped, g []string) error {
 	return f.voter(at, g, true)
 }
 
-func (f *folder) voterOffline(at stamped, g []string) error {
+func (f *translator) voterOffline(at stamped, g []string) error {
 	return f.voter(at, g, false)
 }
 
-func (f *folder) voter(at stamped, g []string, up bool) error {
+func (f *translator) voter(at stamped, g []string, up bool) error {
 	var counts [3]int
 	for i := range counts {
 		var err error
@@ -33,14 +33,14 @@ func (f *folder) voter(at stamped, g []string, up bool) error {
 	if seen && was == up {
 		return f.known(at, "the voter was in that state")
 	}
-	f.voterNamed(g[1]).says(up, at.at)
+	f.voterNamed(g[1]).setByLine(up, at.at)
 	if up {
 		return f.say(at, f.election(), election.VoterOnline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 	}
 	return f.say(at, f.election(), election.VoterOffline{Voter: domain.NodeID(g[1]), Alive: counts[0], Voters: counts[1], Quorum: counts[2]})
 }
 
-func (f *folder) epochAdopted(at stamped, g []string) error {
+func (f *translator) epochAdopted(at stamped, g []string) error {
 	term, err := strconv.ParseUint(g[1], 10, 64)
 	previous, err2 := strconv.ParseUint(g[2], 10, 64)
 	if err != nil || err2 != nil {
@@ -49,10 +49,10 @@ func (f *folder) epochAdopted(at stamped, g []string) error {
 	return f.say(at, f.election(), election.TermAdopted{Term: term, Previous: previous, By: f.node})
 }
 
-// splitBrain is said twice: by the loop that detected it, and, behind the lines
-// that say whose word it is, by the orchestrator. Both are kept as evidence;
-// the second carries the words.
-func (f *folder) splitBrain(at stamped, g []string) error {
+// splitBrain handles a report that is logged twice: by the loop that detected it, and by
+// the orchestrator behind the leaderReport lines. Both become events; the second has the
+// reports.
+func (f *translator) splitBrain(at stamped, g []string) error {
 	observed := election.LeadersObserved{Leaders: []domain.NodeID{}, Observer: f.node, Reason: "split brain detected", Reports: f.reports}
 	f.reports = nil
 	for _, name := range names(g[2]) {
@@ -67,15 +67,15 @@ func (f *folder) splitBrain(at stamped, g []string) error {
 	return f.say(at, f.election(), observed)
 }
 
-// leaderReport keeps whose word it is for the line that follows.
-func (f *folder) leaderReport(_ stamped, g []string) error {
+// leaderReport keeps who reported a leader for the splitBrain line that follows.
+func (f *translator) leaderReport(_ stamped, g []string) error {
 	if len(f.reports) < 16 {
 		f.reports = append(slices.Clip(f.reports), election.LeaderReport{Leader: domain.NodeID(g[1]), Reporters: names(g[2])})
 	}
 	return nil
 }
 
-func (f *folder) splitBrainHealed(at stamped, g []string) error {
+func (f *translator) splitBrainHealed(at stamped, g []string) error {
 	minutes, err := strconv.ParseFloat(g[1], 64)
 	if err != nil {
 		return f.unusable(at, "duration is no number")
@@ -84,8 +84,8 @@ func (f *folder) splitBrainHealed(at stamped, g []string) error {
 	return f.say(at, f.election(), election.SplitBrainHealed{Observer: f.node, DurationSeconds: domain.Seconds(minutes * 60)})
 }
 
-// leaderBelieved is the observer changing its mind about who leads.
-func (f *folder) leaderBelieved(at stamped, g []string) error {
+// leaderBelieved handles a change of the leader that the observer believes in.
+func (f *translator) leaderBelieved(at stamped, g []string) error {
 	f.leads = g[4]
 	if g[3] == g[4] {
 		return f.known(at, "the leader was believed already")
@@ -100,8 +100,8 @@ func (f *folder) leaderBelieved(at stamped, g []string) error {
 	return f.say(at, f.election(), observed)
 }
 
-// leaderless is the observer noticing that nobody leads, or that somebody does.
-func (f *folder) leaderless(_ stamped, g []string) error {
+// leaderless handles the observer's loss or recovery of a leader.
+func (f *translator) leaderless(_ stamped, g []string) error {
 	switch detected := strings.HasPrefix(g[1], "DETECTED"); {
 	case detected:
 		f.leads = nobody
@@ -111,9 +111,9 @@ func (f *folder) leaderless(_ stamped, g []string) error {
 	return nil
 }
 
-// leaderlessFor is the observer saying for how long nobody has led; 0 is that
-// somebody does.
-func (f *folder) leaderlessFor(_ stamped, g []string) error {
+// leaderlessFor handles a report of how long there was no leader; 0 means that there is
+// one.
+func (f *translator) leaderlessFor(_ stamped, g []string) error {
 	switch leaderless := strings.Trim(g[1], "0") != ""; {
 	case leaderless:
 		f.leads = nobody
@@ -123,9 +123,8 @@ func (f *folder) leaderlessFor(_ stamped, g []string) error {
 	return nil
 }
 
-// votersCounted is an observer counting the voters: a level, of which a change is
-// a fact.
-func (f *folder) votersCounted(at stamped, g []string) error {
+// votersCounted handles an observer's count of the voters.
+func (f *translator) votersCounted(at stamped, g []string) error {
 	var counts [3]int
 	for i := range counts {
 		var err error
@@ -140,12 +139,12 @@ func (f *folder) votersCounted(at stamped, g []string) error {
 	return f.say(at, f.cluster(), admin.QuorumObserved{Alive: counts[0], Voters: counts[1], Quorum: counts[2], Observer: f.node})
 }
 
-func (f *folder) failover(at stamped, g []string) error {
+func (f *translator) failover(at stamped, g []string) error {
 	return f.say(at, f.admin(), admin.StandbyTookOver{NodeID: f.node, Reason: first(clip(g[1], 400), "fail-over")})
 }
 
-// critical is a line of the highest level that means nothing else here.
-func (f *folder) critical(at stamped, g []string) error {
+// critical handles a line of level CRITICAL that no other pattern takes.
+func (f *translator) critical(at stamped, g []string) error {
 	logger := first(g[1], g[2])
 	if message := strings.TrimSpace(g[3]); message != "" {
 		return f.say(at, f.admin(), admin.CriticalLogged{Logger: clip(logger, 200), Message: clip(message, 1000), NodeID: f.node})

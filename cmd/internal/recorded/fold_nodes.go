@@ -9,18 +9,18 @@ import (
 	"github.com/ringrift/rift/domain/swim"
 )
 
-// nodeSays is an edge of a node, to a new level.
-func (f *folder) nodeSays(at stamped, name string, to level, event domain.Event) error {
+// nodeSays emits an event that changes a node's level.
+func (f *translator) nodeSays(at stamped, name string, to level, event domain.Event) error {
 	node := f.nodes[name]
-	node.says(to, at.at)
+	node.setByLine(to, at.at)
 	if to == online {
 		node.since = at.at
 	}
 	return f.say(at, domain.NodeID(name).Stream(), event)
 }
 
-// online is an edge only for a node that was not online.
-func (f *folder) online(at stamped, name string, event domain.Event) error {
+// online emits an event for a node that was not online.
+func (f *translator) online(at stamped, name string, event domain.Event) error {
 	node, err := f.nodeOf(name, at.at)
 	if err != nil {
 		return err
@@ -31,12 +31,12 @@ func (f *folder) online(at stamped, name string, event domain.Event) error {
 	return f.nodeSays(at, name, online, event)
 }
 
-func (f *folder) hostOnline(at stamped, g []string) error {
+func (f *translator) hostOnline(at stamped, g []string) error {
 	return f.online(at, g[1], nodes.HostOnline{NodeID: domain.NodeID(g[1])})
 }
 
-// retiring is the first report of a retirement; three subscribers repeat it.
-func (f *folder) retiring(at stamped, g []string) error {
+// retiring handles the first report of a retirement, which three subscribers repeat.
+func (f *translator) retiring(at stamped, g []string) error {
 	silent, err := seconds(g[2])
 	if err != nil {
 		return f.unusable(at, err.Error())
@@ -44,15 +44,15 @@ func (f *folder) retiring(at stamped, g []string) error {
 	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired", SilentSeconds: silent})
 }
 
-func (f *folder) retiredEcho(at stamped, g []string) error {
+func (f *translator) retiredEcho(at stamped, g []string) error {
 	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "retired"})
 }
 
-func (f *folder) hostOffline(at stamped, g []string) error {
+func (f *translator) hostOffline(at stamped, g []string) error {
 	return f.retire(at, g[1], nodes.HostOffline{NodeID: domain.NodeID(g[1]), Reason: "offline"})
 }
 
-func (f *folder) retire(at stamped, name string, event nodes.HostOffline) error {
+func (f *translator) retire(at stamped, name string, event nodes.HostOffline) error {
 	node, err := f.nodeOf(name, at.at)
 	if err != nil {
 		return err
@@ -67,15 +67,15 @@ func (f *folder) retire(at stamped, name string, event nodes.HostOffline) error 
 	return f.nodeSays(at, name, offline, event)
 }
 
-func (f *folder) peerDead(at stamped, g []string) error {
+func (f *translator) peerDead(at stamped, g []string) error {
 	silent, err := seconds(g[2])
 	if err != nil {
 		return f.unusable(at, err.Error())
 	}
-	return f.ill(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
+	return f.becomeUnhealthy(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: "heartbeat", SilentSeconds: silent})
 }
 
-func (f *folder) nodeUnhealthy(at stamped, g []string) error {
+func (f *translator) nodeUnhealthy(at stamped, g []string) error {
 	failures, err := strconv.Atoi(g[2])
 	if err != nil {
 		return f.unusable(at, "number out of range")
@@ -84,11 +84,12 @@ func (f *folder) nodeUnhealthy(at stamped, g []string) error {
 	if g[4] != "" {
 		reason += ": " + clip(g[4], 200)
 	}
-	return f.ill(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
+	return f.becomeUnhealthy(at, nodes.Unhealthy{NodeID: domain.NodeID(g[1]), Reason: reason, ConsecutiveFailures: failures})
 }
 
-// ill records that a node is unhealthy, unless it is known to be that or worse.
-func (f *folder) ill(at stamped, event nodes.Unhealthy) error {
+// becomeUnhealthy emits that a node is unhealthy, unless it is known to be unhealthy or
+// offline.
+func (f *translator) becomeUnhealthy(at stamped, event nodes.Unhealthy) error {
 	node, err := f.nodeOf(string(event.NodeID), at.at)
 	if err != nil {
 		return err
@@ -99,10 +100,10 @@ func (f *folder) ill(at stamped, event nodes.Unhealthy) error {
 	return f.nodeSays(at, string(event.NodeID), unhealthy, event)
 }
 
-// reconnected says two things: the node was silent for so long, and is not any
-// more. Where nobody had said the first, both become facts; where the node came
-// back in the meantime, neither is news.
-func (f *folder) reconnected(at stamped, g []string) error {
+// reconnected handles a line that says that a node was silent for a time and is back. If
+// the node counted as online since before the silence, it emits both its loss and its
+// recovery; if it has come online since the silence began, the line is not news.
+func (f *translator) reconnected(at stamped, g []string) error {
 	silent, err := seconds(g[2])
 	if err != nil {
 		return f.unusable(at, err.Error())
@@ -122,11 +123,11 @@ func (f *folder) reconnected(at stamped, g []string) error {
 	return f.nodeSays(at, g[1], online, nodes.Recovered{NodeID: domain.NodeID(g[1]), RecoveryTimeSeconds: silent})
 }
 
-func (f *folder) probed(at stamped, g []string) error {
+func (f *translator) probed(at stamped, g []string) error {
 	return f.online(at, g[1], nodes.Recovered{NodeID: domain.NodeID(g[1])})
 }
 
-func (f *folder) zombie(at stamped, g []string) error {
+func (f *translator) zombie(at stamped, g []string) error {
 	if domain.CheckName(g[1]) != nil {
 		return f.unusable(at, "names no node")
 	}
@@ -138,7 +139,7 @@ func (f *folder) zombie(at stamped, g []string) error {
 	return f.say(at, domain.NodeID(g[1]).Stream(), nodes.ZombieDetected{NodeID: domain.NodeID(g[1]), ZombieSeconds: since, Jobs: jobs})
 }
 
-func (f *folder) autoStart(at stamped, g []string) error {
+func (f *translator) autoStart(at stamped, g []string) error {
 	if domain.CheckName(g[2]) != nil {
 		return f.unusable(at, "names no node")
 	}
@@ -149,7 +150,7 @@ func (f *folder) autoStart(at stamped, g []string) error {
 	return f.say(at, domain.NodeID(g[2]).Stream(), nodes.Autostarted{NodeID: domain.NodeID(g[2]), Count: count})
 }
 
-func (f *folder) autoStartFailed(at stamped, g []string) error {
+func (f *translator) autoStartFailed(at stamped, g []string) error {
 	if domain.CheckName(g[1]) != nil {
 		return f.unusable(at, "names no node")
 	}
@@ -161,7 +162,7 @@ func (f *folder) autoStartFailed(at stamped, g []string) error {
 	return f.say(at, domain.NodeID(g[1]).Stream(), nodes.AutostartFailed{NodeID: domain.NodeID(g[1]), Failed: failed, Requested: requested})
 }
 
-func (f *folder) swimMember(at stamped, g []string) error {
+func (f *translator) swimMember(at stamped, g []string) error {
 	incarnation, err := strconv.ParseUint(g[4], 10, 64)
 	if err != nil {
 		return f.unusable(at, "number out of range")

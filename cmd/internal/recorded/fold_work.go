@@ -9,18 +9,18 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// The original had no lease numbers and no bound on a claim. Items it knew get
-// the queue's default bound, so that a claim ends when rift's would.
+// recordedWork has the deadline and attempts that recorded items get, because the original
+// did not bound a claim.
 var recordedWork = work.DefaultPolicy()
 
-// notItem tells text that no item can be named by.
+// notItem reports whether text is not a valid id of an item.
 func notItem(id string) bool { return domain.CheckName(id) != nil }
 
 var configInID = regexp.MustCompile(`(?:^|_)((?:hex8|square8|square19|hexagonal)_[234]p)(?:_|$)`)
 
-// spawn says that an item exists. Its identity is the item's: an item that two
-// logs mention exists once.
-func (f *folder) spawn(at stamped, id, taskType string, priority int, origin string) error {
+// spawn emits TASK_SPAWNED with an identity that derives from the item, so that an item
+// which two logs mention is added once.
+func (f *translator) spawn(at stamped, id, taskType string, priority int, origin string) error {
 	spawned := work.Spawned{
 		TaskID: domain.TaskID(id), TaskType: taskType, Priority: priority, Origin: origin,
 		TimeoutSeconds: recordedWork.TimeoutSeconds, MaxAttempts: recordedWork.MaxAttempts,
@@ -31,7 +31,7 @@ func (f *folder) spawn(at stamped, id, taskType string, priority int, origin str
 	return f.sayAs(at, "item\x00"+id, spawned.TaskID.Stream(), spawned)
 }
 
-func (f *folder) workAdded(at stamped, g []string) error {
+func (f *translator) workAdded(at stamped, g []string) error {
 	if notItem(g[1]) {
 		return f.unusable(at, "names no item")
 	}
@@ -50,8 +50,9 @@ func (f *folder) workAdded(at stamped, g []string) error {
 	return f.spawn(at, g[1], g[2], priority, work.OriginRecorded+" by a log that shows only the claims of its own node")
 }
 
-// inventedBy says who made an item up, and what it knew of a leader then.
-func (f *folder) inventedBy(source string) string {
+// inventedBy returns the origin of an item that a node made up without a leader, and what
+// the node knew of a leader then.
+func (f *translator) inventedBy(source string) string {
 	origin := election.OriginInvented + " by " + string(f.node)
 	switch f.leads {
 	case "": // its log says nothing of leaders
@@ -67,10 +68,9 @@ func (f *folder) inventedBy(source string) string {
 	return origin + " (" + source + ")"
 }
 
-// workClaimed: the node that wrote the log took an item. One that nobody added
-// in this log was made up by that node, or came from a leader whose log this is
-// not.
-func (f *folder) workClaimed(at stamped, g []string) error {
+// workClaimed handles a claim by the node that wrote the log. If no log has the item's
+// addition, that node made the item up, or got it from a leader whose log is missing.
+func (f *translator) workClaimed(at stamped, g []string) error {
 	id, taskType, source := g[1], g[2], g[3]
 	if notItem(id) {
 		return f.unusable(at, "names no item")
@@ -105,7 +105,7 @@ func (f *folder) workClaimed(at stamped, g []string) error {
 	})
 }
 
-func (f *folder) workSkipped(at stamped, g []string) error {
+func (f *translator) workSkipped(at stamped, g []string) error {
 	task, err := f.taskOf(g[1], at.at)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func (f *folder) workSkipped(at stamped, g []string) error {
 	})
 }
 
-func (f *folder) workStale(at stamped, g []string) error {
+func (f *translator) workStale(at stamped, g []string) error {
 	hours, err := strconv.ParseFloat(g[2], 64)
 	if err != nil {
 		return f.unusable(at, "age is no number")
@@ -146,7 +146,7 @@ func (f *folder) workStale(at stamped, g []string) error {
 	})
 }
 
-func (f *folder) workRefused(at stamped, g []string) error {
+func (f *translator) workRefused(at stamped, g []string) error {
 	pending, err := strconv.Atoi(g[1])
 	limit, err2 := strconv.Atoi(g[2])
 	if err != nil || err2 != nil {
@@ -160,13 +160,12 @@ func (f *folder) workRefused(at stamped, g []string) error {
 	})
 }
 
-// noSource is what the original printed where a report named no source.
+// noSource is the source that the original printed for a report without one.
 const noSource = "unknown"
 
-// pressureOn: several subscribers print one change, some with the source's
-// name, some without. The cluster's pressure is that of its worst source; only
-// its change is a fact.
-func (f *folder) pressureOn(at stamped, g []string) error {
+// pressureOn handles a report of back-pressure, which several subscribers make, some
+// without naming the source. An event is emitted when the first source starts to press.
+func (f *translator) pressureOn(at stamped, g []string) error {
 	if err := f.pressureAt(f.cluster(), at.at); err != nil {
 		return err
 	}
@@ -192,7 +191,7 @@ func (f *folder) pressureOn(at stamped, g []string) error {
 	return f.say(at, f.cluster(), work.BackpressureActivated{Level: pressing, Pending: pending})
 }
 
-func (f *folder) pressureOff(at stamped, g []string) error {
+func (f *translator) pressureOff(at stamped, g []string) error {
 	if err := f.pressureAt(f.cluster(), at.at); err != nil {
 		return err
 	}
@@ -215,16 +214,15 @@ func (f *folder) pressureOff(at stamped, g []string) error {
 	return f.say(at, f.cluster(), work.BackpressureReleased{Pending: pending})
 }
 
-// sourceOfLog takes the first source that speaks for the one whose pressure the
-// log tells of: the log does not name it.
-func (f *folder) sourceOfLog(source string) {
+// sourceOfLog takes a source for the one that presses by the log, which does not name it.
+func (f *translator) sourceOfLog(source string) {
 	if level, pressed := f.pressure[fromLog]; pressed {
 		delete(f.pressure, fromLog)
 		f.pressure[source] = level
 	}
 }
 
-func (f *folder) soon(at stamped) bool {
+func (f *translator) soon(at stamped) bool {
 	return !f.pressed.IsZero() && at.at.Sub(f.pressed) < echoWindow
 }
 

@@ -14,40 +14,39 @@ import (
 // Options of an import.
 type Options struct {
 	Lenient  bool             // leave broken lines and records out instead of ending with the first
-	Node     string           // who wrote the logs, where they do not say
-	Cluster  string           // the cluster the facts belong to; empty: the default one
-	Mapping  *mapping.Mapping // of the format mapping, and of no other
-	Growing  bool             // the files may still be written to: leave a last line that no line feed ends for a later import
-	Progress func(Progress)   // told now and then, and at the end
+	Node     string           // writer of the logs that do not name it
+	Cluster  string           // cluster of the events; empty: the default one
+	Mapping  *mapping.Mapping // set if and only if the format is mapping
+	Growing  bool             // the files may still be written to: skip a last line without a line feed
+	Progress func(Progress)   // called every progressEvery lines and at the end
 
-	sortBytes int // held by each sorter; 0: maxSortedBytes
+	sortBytes int // memory of each sorter; 0: maxSortedBytes
 }
 
-// Progress says how far an import is.
+// Progress is the progress of an import.
 type Progress struct {
 	File       string `json:"file"`
 	Lines      int64  `json:"lines"`
-	Bytes      int64  `json:"bytes"` // read from the files, packed as they are
+	Bytes      int64  `json:"bytes"` // read from the files, compressed as they are
 	TotalBytes int64  `json:"total_bytes"`
-	Events     int64  `json:"events"` // handed to the log
+	Events     int64  `json:"events"` // appended, or in the log already
 }
 
-// maxLine bounds a line of a text log.
+// maxLine bounds a line of a text log, in bytes.
 const maxLine = 1 << 20
 
-// progressEvery is how many lines pass between two tellings.
+// progressEvery is the number of lines between two calls of Options.Progress.
 const progressEvery = 4096
 
-// Import appends what the recordings say to a log. The format is that of every
-// file; empty, each file's own, found by what is in it. A file that is not of the
-// format, or of none, is an error before anything is appended. A folder means the
-// files in it that are recordings; the report names the others.
+// Import appends the events of recordings to a log. An empty format means each file's own,
+// found by its content. A file of no format, or not of the given one, is an error before
+// anything is appended. A folder stands for the recordings in it; the report names the
+// other files.
 //
-// Several files are one recording, in the order of time: neither their names nor
-// the order in which they are named matter. Files that hold stretches of one log,
-// as their positions say, follow one another. Importing the same files again, or
-// files that overlap those imported before, appends what is new; what is older
-// than the end of the log stands behind it and is counted as late.
+// Several files are merged by time; their names and the order of paths do not matter.
+// Files that are parts of one log are read in the order of their positions. Importing the
+// same or overlapping files again appends only new events; an event older than the end of
+// the log is appended too and counted as late.
 func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, format string, paths []string, options Options) (Report, error) {
 	reading, err := open(catalog, format, paths, options)
 	if err != nil {
@@ -57,7 +56,7 @@ func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, form
 	done, err := jsonl.Import(ctx, log, reading.events(ctx), jsonl.ImportOptions{
 		Progress: func(r jsonl.Report) { reading.progress.Events = r.Appended + r.Duplicates },
 		Differs: func(found, e domain.Envelope) error {
-			if e.Event != nil { // made of a line, by what was known of those before it
+			if e.Event != nil { // it derives from a line and from the state at that line
 				reading.fold("", "the log has the line's event with other values, from an import of other lines with it", "")
 				return nil
 			}
@@ -71,12 +70,12 @@ func Import(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, form
 	report := reading.report
 	report.Appended, report.Duplicates, report.Late, report.Head = done.Appended, done.Duplicates, done.Late, done.Head
 	report.finish()
-	reading.tell(true)
+	reading.reportProgress(true)
 	return *report, err
 }
 
-// Events yields what the recordings say without a log: envelopes that have no
-// place yet. The report is complete when the iteration has ended.
+// Events yields the events of recordings without a log, so they have no position. The
+// report is complete when the iteration has ended.
 func Events(ctx context.Context, catalog *domain.Catalog, format string, paths []string, options Options) (iter.Seq2[domain.Envelope, error], *Report, error) {
 	reading, err := open(catalog, format, paths, options)
 	if err != nil {
@@ -92,7 +91,7 @@ func Events(ctx context.Context, catalog *domain.Catalog, format string, paths [
 	}, reading.report, nil
 }
 
-// Check says what of the options no import takes.
+// Check checks the names in the options.
 func (o Options) Check() error {
 	for what, name := range map[string]string{"cluster": o.Cluster, "node": o.Node} {
 		if err := domain.CheckName(name); name != "" && err != nil {
@@ -116,7 +115,7 @@ func open(catalog *domain.Catalog, format string, paths []string, options Option
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{catalog: catalog, options: options, report: newReport(format), progress: &Progress{}, told: new(int64)}
+	r := &reading{catalog: catalog, options: options, report: newReport(format), progress: &Progress{}, progressAt: new(int64)}
 	names := map[string]bool{}
 	for _, file := range found.Files {
 		r.files = append(r.files, file)
@@ -131,7 +130,7 @@ func open(catalog *domain.Catalog, format string, paths []string, options Option
 	return r, nil
 }
 
-// events merges what the formats say by time.
+// events merges the events of all formats by time.
 func (r *reading) events(ctx context.Context) iter.Seq2[domain.Envelope, error] {
 	r.ctx = ctx
 	var feeds []iter.Seq2[domain.Envelope, error]
@@ -156,7 +155,7 @@ func (r *reading) events(ctx context.Context) iter.Seq2[domain.Envelope, error] 
 				return
 			}
 		}
-		if err := r.understood(); err != nil {
+		if err := r.checkUnderstood(); err != nil {
 			yield(domain.Envelope{}, err)
 		}
 	}

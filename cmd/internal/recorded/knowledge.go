@@ -14,41 +14,40 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// knowledge is what all observers know of the cluster so far: levels, from
-// which edges are derived. It grows with the names in the logs, not with their
-// lines. What a log to append to says is known as well, each of it from its own
-// time on: a recording that follows one imported before, or overlaps it, comes to
-// the edges that both together come to.
+// knowledge is the state of the cluster at the current line: levels, whose changes become
+// events. It merges all lines of the import with the events of the log that are older than
+// the current line, so that a recording gives the same events whether it is imported with
+// an earlier one or after it. It grows with the names in the logs, not with their lines.
 type knowledge struct {
 	r         *reading
 	observers map[domain.NodeID]*observer
 	nodes     map[string]*nodeLevel
-	voters    map[string]*standing[bool] // up or down
+	voters    map[string]*standing[bool] // whether each is up
 	voted     *history[voterLevel]
 	tasks     map[string]*taskLevel
 	daemons   map[string]*daemonLevel
 	breakers  map[domain.NodeID]*nodeBreakers
-	holds     map[holding][]string // trainings that are held, the oldest claim first
+	holds     map[holding][]string // held trainings, oldest claim first
 	claimed   *history[claim]
-	pressure  map[string]string // source → level, of the sources that press
+	pressure  map[string]string // level of each source that presses
 	pressed   time.Time         // when a source last changed
 	pressing  *history[bool]
 	read      seen // lines
 }
 
-// standing is a level as it is known: from a line of this import or from the log.
+// standing is a level and whether a line of this import or the log set it last.
 type standing[T comparable] struct {
 	level T
-	said  time.Time // by a line of this import; zero: the log said it last
+	said  time.Time // time of the line that set it; zero: the log set it
 }
 
-// says takes over what a line says.
-func (s *standing[T]) says(level T, at time.Time) { s.level, s.said = level, at }
+// setByLine sets the level from a line.
+func (s *standing[T]) setByLine(level T, at time.Time) { s.level, s.said = level, at }
 
-// heard takes over what the log says, and tells whether that repeats what a line of
-// this import says of an earlier time: the log then has an event that was no news.
-func (s *standing[T]) heard(level T, at time.Time) (repeats bool) {
-	if at.Equal(s.said) { // the event of the line itself, imported before
+// setByLog sets the level from an event of the log. It reports whether an earlier line of
+// this import had set the same level, so that the log's event was not a change.
+func (s *standing[T]) setByLog(level T, at time.Time) (repeats bool) {
+	if at.Equal(s.said) { // the event is that line's own, from an earlier import
 		s.level = level
 		return false
 	}
@@ -59,10 +58,10 @@ func (s *standing[T]) heard(level T, at time.Time) (repeats bool) {
 
 type nodeLevel struct {
 	standing[level]
-	since   time.Time // when it was last known to come online
-	retired time.Time
-	sick    time.Time // when it was last known to become unhealthy
-	faults  int       // that are open, where faults are recorded one by one
+	since   time.Time // last change to online
+	retired time.Time // last report of its retirement
+	sick    time.Time // last change to unhealthy
+	faults  int       // open faults, in the format faults
 	log     *history[level]
 }
 
@@ -73,7 +72,7 @@ type voterLevel struct {
 
 type taskLevel struct {
 	known  bool
-	kind   string // the type of item, as far as a line or the log says it
+	kind   string // type of the item; empty: unknown
 	claims uint64
 	held   bool
 	gone   bool
@@ -92,47 +91,47 @@ func newKnowledge(r *reading) *knowledge {
 	}
 }
 
-// history is what a stream of the log says, in the order of time, as far as it
-// was not told yet.
+// history is the events of a stream of the log that are not yet applied, by time.
 type history[T any] struct {
-	left []told[T]
+	left []timed[T]
 }
 
-type told[T any] struct {
+type timed[T any] struct {
 	at   time.Time
 	what T
 }
 
-// historyOf reads a stream of the log; what says what an event tells, if anything.
+// historyOf reads a stream of the log; what converts an event, or returns false to ignore
+// it.
 func historyOf[T any](r *reading, stream domain.StreamID, what func(domain.Envelope) (T, bool)) (*history[T], error) {
 	h := &history[T]{}
 	if r.log == nil {
 		return h, nil
 	}
 	if _, err := domain.ParseStreamID(string(stream)); err != nil {
-		return h, nil //nolint:nilerr // it is refused where it is said
+		return h, nil //nolint:nilerr // envelope refuses the event
 	}
 	return h, h.add(r, string(stream), r.log.Read(r.ctx, stream, 0, eventlog.Forward), what)
 }
 
-// add reads events of the log; what says what an event tells, if anything.
+// add adds events of the log; what converts an event, or returns false to ignore it.
 func (h *history[T]) add(r *reading, of string, events iter.Seq2[domain.Envelope, error], what func(domain.Envelope) (T, bool)) error {
 	for e, err := range events {
 		if err != nil {
 			return domain.Errorf(domain.CodeOf(err), "what the log says of %s: %w", of, err)
 		}
 		if r.catalog.Fill(&e) != nil {
-			continue // of another build: nobody can say what it tells
+			continue // an event that this build does not know
 		}
 		if said, tells := what(e); tells {
-			h.left = append(h.left, told[T]{e.Time, said})
+			h.left = append(h.left, timed[T]{e.Time, said})
 		}
 	}
-	slices.SortStableFunc(h.left, func(a, b told[T]) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(h.left, func(a, b timed[T]) int { return a.at.Compare(b.at) })
 	return nil
 }
 
-// before yields what the log says up to a time and did not tell yet.
+// before removes and yields the events before a time.
 func (h *history[T]) before(at time.Time) iter.Seq2[time.Time, T] {
 	return func(yield func(time.Time, T) bool) {
 		for len(h.left) > 0 && h.left[0].at.Before(at) {
@@ -145,14 +144,14 @@ func (h *history[T]) before(at time.Time) iter.Seq2[time.Time, T] {
 	}
 }
 
-// repeats counts an event of the log that repeats what lines say of an earlier time.
+// repeats counts an event of the log for which setByLog returned true.
 func (k *knowledge) repeats(is bool) {
 	if is {
 		k.r.report.Repeats++
 	}
 }
 
-// end takes over all that the log says of a time behind the last line.
+// end applies the events of the log behind the last line, for Report.Repeats.
 func (k *knowledge) end() error {
 	never := time.Unix(1<<40, 0)
 	for name := range k.nodes {
@@ -167,7 +166,7 @@ func (k *knowledge) end() error {
 	return nil
 }
 
-// nodeOf is what is known of a node at a time.
+// nodeOf returns the state of a node at a time.
 func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 	node := k.nodes[name]
 	if node == nil {
@@ -190,7 +189,7 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 	}
 	for when, level := range node.log.before(at) {
 		edge := level != node.level
-		k.repeats(node.heard(level, when))
+		k.repeats(node.setByLog(level, when))
 		switch {
 		case edge && level == online:
 			node.since = when
@@ -201,7 +200,7 @@ func (k *knowledge) nodeOf(name string, at time.Time) (*nodeLevel, error) {
 	return node, nil
 }
 
-// taskOf is what is known of an item at a time.
+// taskOf returns the state of an item at a time.
 func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
 	task := k.tasks[id]
 	if task == nil {
@@ -232,7 +231,7 @@ func (k *knowledge) taskOf(id string, at time.Time) (*taskLevel, error) {
 	return task, nil
 }
 
-// voterOf tells how a voter was last known to be at a time.
+// voterOf returns the state of a voter at a time.
 func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (up, known bool, err error) {
 	if k.voted == nil {
 		k.voted, err = historyOf(k.r, stream, func(e domain.Envelope) (voterLevel, bool) {
@@ -253,13 +252,13 @@ func (k *knowledge) voterOf(name string, stream domain.StreamID, at time.Time) (
 	return voter != nil && voter.level, voter != nil, nil
 }
 
-// votersAt takes over what the log says of voters up to a time.
+// votersAt applies the log's events of voters before a time.
 func (k *knowledge) votersAt(at time.Time) {
 	if k.voted == nil {
 		return
 	}
 	for when, voter := range k.voted.before(at) {
-		k.repeats(k.voterNamed(voter.name).heard(voter.up, when))
+		k.repeats(k.voterNamed(voter.name).setByLog(voter.up, when))
 	}
 }
 
@@ -272,7 +271,7 @@ func (k *knowledge) voterNamed(name string) *standing[bool] {
 	return voter
 }
 
-// daemonOf is what is known of a daemon of a node at a time.
+// daemonOf returns the state of a node's daemon at a time.
 func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*daemonLevel, error) {
 	key := domain.JoinNames(string(node), name)
 	daemon := k.daemons[key]
@@ -293,14 +292,14 @@ func (k *knowledge) daemonOf(node domain.NodeID, name string, at time.Time) (*da
 
 func (k *knowledge) daemonAt(daemon *daemonLevel, at time.Time) {
 	for when, runs := range daemon.log.before(at) {
-		k.repeats(daemon.heard(runs, when))
+		k.repeats(daemon.setByLog(runs, when))
 	}
 }
 
-// fromLog stands for the source of a pressure that only the log speaks of.
+// fromLog is the key of a pressure from the log, whose source is not known.
 const fromLog = "\x00log"
 
-// pressureAt takes over what the log says of back-pressure up to a time.
+// pressureAt applies the log's events of back-pressure before a time.
 func (k *knowledge) pressureAt(stream domain.StreamID, at time.Time) (err error) {
 	if k.pressing == nil {
 		k.pressing, err = historyOf(k.r, stream, func(e domain.Envelope) (bool, bool) {
@@ -327,14 +326,15 @@ func (k *knowledge) pressureAt(stream domain.StreamID, at time.Time) (err error)
 	return nil
 }
 
-// maxSeen bounds the lines that are remembered to tell one that two files hold.
+// maxSeen is the size of each of the two sets of seen.
 const maxSeen = 1 << 20
 
-// seen remembers identities, the last 2²⁰ and up to as many before.
+// seen remembers the identities of the last maxSeen lines at least, and of up to twice as
+// many.
 type seen struct{ recent, older map[string]bool }
 
-// twice tells whether an identity was seen before, and remembers it.
-func (s *seen) twice(identity string) bool {
+// before reports whether an identity was seen before, and remembers it.
+func (s *seen) before(identity string) bool {
 	if s.recent[identity] || s.older[identity] {
 		return true
 	}
@@ -345,14 +345,14 @@ func (s *seen) twice(identity string) bool {
 	return false
 }
 
-// lineCause is the identity of a line that says something at a time, the n-th in
-// its run that says so.
+// lineCause returns the identity of a line: its time, its text, and its number among equal
+// lines of one file (jsonl.Ordinals).
 func lineCause(ordinals *jsonl.Ordinals, at time.Time, text string) string {
 	content := jsonl.ContentOf([]byte(at.Format(domain.Timestamp)), []byte(text))
 	return "line\x00" + string(content[:]) + "\x00" + decimal(int64(ordinals.Next(content, at)))
 }
 
-// joined lists names in their order.
+// joined returns the sorted names, separated by commas.
 func joined(names map[string]bool) string {
 	var list []string
 	for name := range names {

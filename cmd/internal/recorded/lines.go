@@ -9,10 +9,10 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// feedsJSONL passes events on as they are, ids and all. Files that are stretches
-// of one log, for their positions say so, are one feed in the order of positions:
-// the order of a log is not that of its times. Where two begin at one position
-// with different events they are different logs, and merged like all else.
+// feedsJSONL passes events on unchanged, with their ids. Files whose events have positions
+// are parts of one log and one feed in the order of positions, because a log is not in the
+// order of its times. If two of them begin at the same position with different events,
+// they are different logs, and each file is a feed of its own.
 func feedsJSONL(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	var placed, others []int
 	for _, i := range files {

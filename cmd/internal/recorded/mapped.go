@@ -14,24 +14,24 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// MappingFormat is the format of files that a mapping of the user's describes. It
-// is never found by what is in a file.
+// MappingFormat is the format of files that a user's mapping describes. It is never
+// detected.
 const MappingFormat = "mapping"
 
 func formMapping(s sample) int { return len(s.lines) }
 
-// mappedRecord is a record of a file, with the moment that it belongs to.
+// mappedRecord is a record of a file with its time.
 type mappedRecord struct {
 	file  int
 	place string
 	cause string
 	at    time.Time
 	piece mapping.Piece
-	rank  int64 // its place among all, where they are put in the order of time
+	rank  int64 // its number in the sorted order of all records
 }
 
-// feedsMapping reads all files as one, in the order of their times: what one
-// remembers, another may need.
+// feedsMapping merges all files by time, because rules may need what records of another
+// file made them remember.
 func feedsMapping(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
 		m := &mapped{reading: own, rules: mapping.NewReader(own.options.Mapping, own.catalog)}
@@ -61,18 +61,18 @@ func (m *mapped) sorter() *sorter {
 	return &sorter{bound: cmp.Or(m.options.sortBytes, maxSortedBytes)}
 }
 
-// mapped is an import by a mapping on its way.
+// mapped is the state of an import by a mapping.
 type mapped struct {
 	*reading
 	rules     *mapping.Reader
 	read      seen
-	held      *sorter   // events, to be put in the order of time; nil: they keep the file's
-	last      time.Time // of the last event, and where it stands
-	lastPlace string
-	equal     int64 // events whose place the order of the file decided
+	held      *sorter   // sorts the events by time; nil: they keep the order of the records
+	last      time.Time // time of the last event
+	lastPlace string    // its record
+	equal     int64     // events with the time of the event before, from another record
 }
 
-// records yields what of a file is a record.
+// records yields the valid records of a file.
 func (m *mapped) records(i int) iter.Seq2[mappedRecord, error] {
 	return func(yield func(mappedRecord, error) bool) {
 		text, err := m.unpacked(i)
@@ -144,7 +144,7 @@ func (m *mapped) clock(report *FileReport, before, at time.Time) {
 // take applies the rules to a record.
 func (m *mapped) take(one mappedRecord) error {
 	example := one.place + ": " + one.piece.Record.Text
-	if m.read.twice(one.cause) {
+	if m.read.before(one.cause) {
 		m.fold("", "the same line was read before: files overlap", example)
 		return nil
 	}
@@ -154,8 +154,8 @@ func (m *mapped) take(one mappedRecord) error {
 	}
 	if len(out.Rules) == 0 {
 		m.report.Files[one.file].Account.NotUnderstood++
-		m.report.Files[one.file].Account.Context-- // where account counts it
-		m.report.puzzle(example)
+		m.report.Files[one.file].Account.Context-- // account will count it there
+		m.report.notUnderstood(example)
 		return nil
 	}
 	for _, rule := range out.Rules {
@@ -182,7 +182,7 @@ func (m *mapped) take(one mappedRecord) error {
 	return nil
 }
 
-// say hands an event on, or keeps it until all are known.
+// say passes an event on, or adds it to the sorter.
 func (m *mapped) say(f fact, rank int64) error {
 	e, made := m.envelope(f)
 	switch {
@@ -191,11 +191,12 @@ func (m *mapped) say(f fact, rank int64) error {
 	case m.held == nil:
 		return m.order(e, f.row, f.time)
 	}
-	m.report.Mapped++ // so that its record counts as one that became an event
+	m.report.Mapped++ // so that account counts its record as an event
 	return m.held.add(f.time, rank, packEvent(e, f.row))
 }
 
-// order passes an event on and notes where the file's order decided its place.
+// order passes an event on, and counts it if only the order of the file placed it behind
+// the one before.
 func (m *mapped) order(e domain.Envelope, row string, at time.Time) error {
 	if at.Equal(m.last) && e.Meta.Correlation != m.lastPlace {
 		m.equal++
@@ -204,14 +205,14 @@ func (m *mapped) order(e domain.Envelope, row string, at time.Time) error {
 	return m.pass(e, row)
 }
 
-// end passes on what was kept, in the order of time, and says what it depended on.
+// end passes on the sorted events, and adds a note about equal times.
 func (m *mapped) end() error {
 	if m.held != nil {
 		for kept, err := range m.held.all() {
 			if err != nil {
 				return err
 			}
-			m.report.Mapped-- // it is counted as it is passed on
+			m.report.Mapped-- // pass counts it
 			e, row, err := m.unpackEvent(kept)
 			if err == nil {
 				err = m.order(e, row, kept.key.time())
@@ -227,9 +228,9 @@ func (m *mapped) end() error {
 	return nil
 }
 
-// ExplainLine says which rule of a mapping takes the record of a number, a line's
-// or in a list an element's, and of the others why they do not. What earlier
-// records make rules remember counts.
+// ExplainLine says which rule of a mapping takes a record, and why the other rules do not.
+// number is that of its line, or of its element in a list. Earlier records are applied
+// first, because rules may remember them.
 func ExplainLine(ctx context.Context, catalog *domain.Catalog, path string, m *mapping.Mapping, number int64) ([]string, error) {
 	r, err := open(catalog, MappingFormat, []string{path}, Options{Mapping: m, Lenient: true})
 	if err != nil {

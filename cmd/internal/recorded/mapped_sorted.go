@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// sorted puts records in the order of their times; equal times keep their order.
+// sorted sorts records by time; records of equal times keep their order.
 func (m *mapped) sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mappedRecord, error] {
 	return func(yield func(mappedRecord, error) bool) {
 		sorter := m.sorter()
@@ -41,12 +41,12 @@ func (m *mapped) sorted(records iter.Seq2[mappedRecord, error]) iter.Seq2[mapped
 	}
 }
 
-// placeOf names a record of a file as reports name it.
+// placeOf returns the place of a record, "file:number".
 func (m *mapped) placeOf(file int, number int64) string {
 	return recording(m.files[file].Path) + ":" + decimal(number)
 }
 
-// packRecord makes a value of what rules need of a record.
+// packRecord encodes what rules need of a record as a value of a sorter.
 func packRecord(one mappedRecord) ([]byte, error) {
 	var p packing
 	record := &one.piece.Record
@@ -99,7 +99,7 @@ func (m *mapped) unpackRecord(kept sortedValue) (mappedRecord, error) {
 	return one, nil
 }
 
-// packEvent makes a value of an event that a mapping made.
+// packEvent encodes an event of a mapping as a value of a sorter.
 func packEvent(e domain.Envelope, row string) []byte {
 	var p packing
 	p.putText(string(e.Stream))

@@ -9,11 +9,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// merged yields what several recordings say in the order of their times. Each
-// keeps its own order: what it says behind something younger waits for that. Of
-// equal times, the recording that began first comes first, and of two that began
-// at one time the one whose beginning tie puts first; so the order depends on what
-// is in the recordings and on nothing else.
+// merged merges sources by time. Each source keeps its own order: a value behind a younger
+// one waits for that. Of equal times, the source with the earlier first value comes first,
+// and tie decides between sources whose first values have the same time. So the order
+// depends only on the content of the sources.
 func merged[T any](sources []iter.Seq2[T, error], at func(T) time.Time, tie func(a, b T) int) iter.Seq2[T, error] {
 	if len(sources) == 1 {
 		return sources[0]
@@ -61,11 +60,11 @@ func merged[T any](sources []iter.Seq2[T, error], at func(T) time.Time, tie func
 	}
 }
 
-// head is a recording whose next saying is known.
+// head is a source with its next value.
 type head[T any] struct {
 	next  func() (T, error, bool)
 	value T
-	order time.Time // never goes back
+	order time.Time // the latest time of its values so far
 }
 
 func (h *head[T]) advance(at func(T) time.Time) (more bool, err error) {

@@ -17,15 +17,15 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// openBEpoch is second 0 of the trace, which says only how many seconds passed.
+// openBEpoch is taken as second 0 of the trace, whose times are in seconds.
 var openBEpoch = time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// openBUnbounded is longer than the trace: pods had no lease.
+// openBUnbounded is a deadline beyond the end of the trace, because pods had no lease.
 const openBUnbounded domain.Seconds = 366 * 24 * 3600
 
-// feedsOpenB reads the node lists first, at second 0, and then all pod lists as
-// one, in the order of time. A pod list is in the order of creation, so only
-// the pods alive at one moment are held in memory.
+// feedsOpenB reads the node lists first, at second 0, and then merges all pod lists by
+// time. A pod list is in the order of creation, so only the pods that are alive at one
+// time are held in memory.
 func feedsOpenB(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	r.report.Notes = append(r.report.Notes,
 		`which node ran a pod is not in the trace: node_id is "unrecorded"`,
@@ -76,7 +76,7 @@ type table struct {
 	rows    *csv.Reader
 	row     []string
 	line    int
-	quiet   bool // a first pass: nothing is counted
+	quiet   bool // a first pass, in which nothing is counted
 }
 
 func (r *reading) csv(i int) (*table, error) {
@@ -119,7 +119,7 @@ func (t *table) next() (bool, error) {
 		if err == nil {
 			t.row = row
 			t.line, _ = t.rows.FieldPos(0)
-			again := slices.Equal(row, t.header) // of tables that were put together
+			again := slices.Equal(row, t.header) // a header between concatenated tables
 			if !t.quiet {
 				if err := t.r.line(t.file); err != nil {
 					return false, err
@@ -162,7 +162,7 @@ func (t *table) text(column string) string {
 	return ""
 }
 
-// number reads a column that may be empty; negative is a fault.
+// number reads a column that may be empty.
 func (t *table) number(column string) (int64, bool, error) {
 	text := t.text(column)
 	if text == "" {
@@ -279,7 +279,7 @@ func (t *table) pod() (pod, error) {
 	return p, err
 }
 
-// openBEnd finds the second at which the trace ends.
+// openBEnd returns the last second of the trace.
 func (r *reading) openBEnd(files []int) (int64, error) {
 	defer r.close()
 	var end int64
@@ -306,7 +306,7 @@ func (r *reading) openBEnd(files []int) (int64, error) {
 	return end, nil
 }
 
-// moments are what happens to the pod and when.
+// moments returns what happens to the pod; end is the last second of the trace.
 func (p pod) moments(end int64) []moment {
 	var list []moment
 	say := func(at int64, event domain.Event) {

@@ -43,7 +43,7 @@ func (m *moments) Pop() any {
 	return last
 }
 
-// openBPods says what happened to the pods, in the order of time.
+// openBPods emits what happened to the pods in the order of time.
 func (r *reading) openBPods(files []int, end int64) error {
 	defer r.close()
 	var coming moments

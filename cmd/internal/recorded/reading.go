@@ -17,27 +17,27 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// reading is one import on its way. Each feed of events has a copy of its own,
-// with its own yield and open files; the report and the progress are shared.
+// reading is the state of an import. Each feed of events has its own copy, with its own
+// yield and open files, and shares the report and the progress.
 type reading struct {
-	format   Format
-	catalog  *domain.Catalog
-	log      eventlog.Log // to be appended to; nil: none
-	files    []File
-	options  Options
-	report   *Report
-	progress *Progress
-	told     *int64 // lines, when progress was told last
+	format     Format
+	catalog    *domain.Catalog
+	log        eventlog.Log // the log that is appended to; nil: none
+	files      []File
+	options    Options
+	report     *Report
+	progress   *Progress
+	progressAt *int64 // Progress.Lines of the last call of Options.Progress
 
 	ctx    context.Context
 	yield  func(domain.Envelope, error) bool
 	opened []io.Closer
 }
 
-// fact is something a recording says, before it is an envelope.
+// fact is an event before it is encoded as an envelope.
 type fact struct {
 	stream domain.StreamID
-	cause  string // what its identity derives from, with the event's type; empty: what it says
+	cause  string // its id derives from this and the event's type; empty: from its stream, time and data
 	time   time.Time
 	meta   domain.Meta
 	event  domain.Event
@@ -45,10 +45,10 @@ type fact struct {
 	place  string // "file:line", for the report
 }
 
-// errStopped ends a read whose consumer wants no more.
+// errStopped ends a read whose consumer stopped.
 var errStopped = domain.Errorf(domain.Internal, "import stopped by its consumer")
 
-// feed makes events of a read that hands its facts to emit and pass.
+// feed returns the events that read passes to emit and pass.
 func (r *reading) feed(read func(*reading) error) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		own := *r
@@ -60,7 +60,7 @@ func (r *reading) feed(read func(*reading) error) iter.Seq2[domain.Envelope, err
 	}
 }
 
-// emit makes an event of a fact.
+// emit encodes a fact and passes it on.
 func (r *reading) emit(f fact) error {
 	e, made := r.envelope(f)
 	if !made {
@@ -69,8 +69,8 @@ func (r *reading) emit(f fact) error {
 	return r.pass(e, f.row)
 }
 
-// envelope makes an envelope of a fact. A fact that the catalogue refuses is
-// counted as skipped, with the faults; it is no reason to end the import.
+// envelope encodes a fact. A fact that the catalogue refuses is counted as skipped with
+// its faults, and does not end the import.
 func (r *reading) envelope(f fact) (e domain.Envelope, made bool) {
 	eventType, version, data, err := r.catalog.Encode(f.event)
 	if err == nil {
@@ -120,7 +120,7 @@ func (r *reading) fold(row, why, example string) {
 	}
 }
 
-// account counts a line as what take makes of it.
+// account calls take and counts the line by what take did.
 func (r *reading) account(file int, take func() error) error {
 	report, lines := r.report, &r.report.Files[file].Account
 	made, folds, skips := report.Mapped, report.folds, report.skips
@@ -138,11 +138,11 @@ func (r *reading) account(file int, take func() error) error {
 	return err
 }
 
-// broken deals with a line that means nothing: an error, or a skipped line.
+// broken handles a line that cannot be decoded: an error, or with lenient a skipped line.
 func (r *reading) broken(place string, err error) error {
 	code := domain.CodeOf(err)
 	if code == domain.Internal {
-		code = domain.Invalid // a decoder's error: of the recording
+		code = domain.Invalid // a decoder's error
 	}
 	err = domain.Errorf(code, "%s: %w", place, err)
 	if !r.options.Lenient {
@@ -153,7 +153,7 @@ func (r *reading) broken(place string, err error) error {
 	return nil
 }
 
-// line counts a line of the i-th file and tells of the progress now and then.
+// line counts a line of the i-th file and reports progress.
 func (r *reading) line(i int) error {
 	r.report.Files[i].Lines++
 	r.progress.Lines++
@@ -161,15 +161,15 @@ func (r *reading) line(i int) error {
 		return nil
 	}
 	r.progress.File = r.files[i].Path
-	r.tell(false)
+	r.reportProgress(false)
 	return r.ctx.Err()
 }
 
-func (r *reading) tell(last bool) {
-	if r.options.Progress == nil || (last && *r.told == r.progress.Lines && *r.told != 0) {
+func (r *reading) reportProgress(last bool) {
+	if r.options.Progress == nil || (last && *r.progressAt == r.progress.Lines && *r.progressAt != 0) {
 		return
 	}
-	*r.told = r.progress.Lines
+	*r.progressAt = r.progress.Lines
 	r.options.Progress(*r.progress)
 }
 
@@ -190,7 +190,7 @@ func (r *reading) unpacked(i int) (io.Reader, error) {
 
 func (r *reading) close() {
 	for i := len(r.opened) - 1; i >= 0; i-- {
-		_ = r.opened[i].Close() // only read from: nothing to lose
+		_ = r.opened[i].Close() // it was only read
 	}
 	r.opened = nil
 }
@@ -206,8 +206,8 @@ func (c *counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// recording is a file's name as evidence names it: without folders, packing
-// and ending, so that the same recording is the same wherever it lies.
+// recording returns a file's name without its folder and endings, which identifies the
+// recording wherever the file is and whether it is compressed.
 func recording(path string) string {
 	name := filepath.Base(path)
 	for _, packing := range []string{".gz", ".zst"} {

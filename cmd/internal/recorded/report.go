@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Report accounts for every line of an import: what it became, what repeated
-// something already known, what could not be used, and why.
+// Report accounts for every line of an import: whether it became an event, was not news,
+// or could not be used, and why.
 type Report struct {
 	Format     string          `json:"format"`
 	Files      []FileReport    `json:"files"`
@@ -19,17 +19,17 @@ type Report struct {
 	Events     []TypeCount     `json:"events,omitempty"` // events made, per type
 	Folded     []Reason        `json:"folded,omitempty"`
 	Skipped    []Reason        `json:"skipped,omitempty"`
-	Faulty     []Reason        `json:"faulty,omitempty"`         // events as lines that the catalogue would refuse; they are kept
-	NotKnown   []string        `json:"not_understood,omitempty"` // the first lines that no pattern knows
-	LeftOut    []LeftOut       `json:"left_out,omitempty"`       // files that are no recordings
+	Faulty     []Reason        `json:"faulty,omitempty"`         // events of the format jsonl that the catalogue would refuse; they are kept
+	NotKnown   []string        `json:"not_understood,omitempty"` // the first lines that no pattern matches
+	LeftOut    []LeftOut       `json:"left_out,omitempty"`       // files that are not recordings
 	Notes      []string        `json:"notes,omitempty"`          // what the recording does not say
 	Lines      int64           `json:"lines"`
-	Account    Account         `json:"account"` // of the lines; they add up to Lines
+	Account    Account         `json:"account"` // its numbers add up to Lines
 	Mapped     int64           `json:"mapped"`  // events made
 	Appended   int64           `json:"appended"`
 	Duplicates int64           `json:"duplicates"`
-	Late       int64           `json:"late"`              // appended, though older than what the log ended with
-	Repeats    int64           `json:"repeats,omitempty"` // events of the log that these recordings show to have been no news
+	Late       int64           `json:"late"`              // appended, though older than the end of the log
+	Repeats    int64           `json:"repeats,omitempty"` // events of the log that were no change after these recordings
 	Head       domain.Position `json:"head"`
 
 	rows    map[string]*RowReport
@@ -40,12 +40,12 @@ type Report struct {
 	broken  map[string]int64 // lines and records, by format
 	folds   int64
 	skips   int64
-	wrong   int64 // events that are faulty
+	wrong   int64 // faulty events
 }
 
-// Account counts lines, or records, each in one of its numbers.
+// Account counts each line or record once.
 type Account struct {
-	Events        int64 `json:"events"`  // became events; those that the log has already among them
+	Events        int64 `json:"events"`  // became events, including those that the log had already
 	Folded        int64 `json:"folded"`  // were no news
 	Skipped       int64 `json:"skipped"` // could not be used
 	Context       int64 `json:"context"` // explain others
@@ -62,24 +62,24 @@ func (a *Account) add(b Account) {
 	a.NotUnderstood += b.NotUnderstood
 }
 
-// puzzle keeps the first lines that are not understood.
-func (r *Report) puzzle(line string) {
+// notUnderstood keeps the first lines that no pattern matches.
+func (r *Report) notUnderstood(line string) {
 	if len(r.NotKnown) < maxExamples {
 		r.NotKnown = append(r.NotKnown, clip(visible(line), 200))
 	}
 }
 
-// FileReport is what is odd about one file.
+// FileReport counts the lines of one file and what is odd about them.
 type FileReport struct {
 	Name           string         `json:"name"`
 	Format         string         `json:"format"`
-	Node           string         `json:"node,omitempty"` // who wrote it
+	Node           string         `json:"node,omitempty"` // the node that wrote it
 	Lines          int64          `json:"lines"`
 	Account        Account        `json:"account"`
 	Unstamped      int64          `json:"unstamped,omitempty"`       // lines without a time of their own
-	InvalidUTF8    int64          `json:"invalid_utf8,omitempty"`    // lines with stray bytes
-	TooLong        int64          `json:"too_long,omitempty"`        // lines cut at the bound
-	ClockBackwards int64          `json:"clock_backwards,omitempty"` // stamps before the one above them
+	InvalidUTF8    int64          `json:"invalid_utf8,omitempty"`    // lines that are not UTF-8
+	TooLong        int64          `json:"too_long,omitempty"`        // lines cut at maxLine
+	ClockBackwards int64          `json:"clock_backwards,omitempty"` // stamps earlier than the one before
 	LargestStep    domain.Seconds `json:"largest_step_back_seconds,omitempty"`
 	First          *time.Time     `json:"first,omitempty"`
 	Last           *time.Time     `json:"last,omitempty"`
@@ -102,7 +102,7 @@ type TypeCount struct {
 	Count int64  `json:"count"`
 }
 
-// Reason says why lines became no event of their own.
+// Reason is a reason for which lines did not become events.
 type Reason struct {
 	Row      string   `json:"row,omitempty"`
 	Why      string   `json:"why"`
@@ -147,7 +147,7 @@ func note(reasons map[string]*Reason, row, why, example string) {
 	}
 }
 
-// finish brings the counts into their order.
+// finish fills in the sums, the sorted lists and the notes.
 func (r *Report) finish() {
 	for i := range r.Rows {
 		r.Rows[i] = *r.rows[r.Rows[i].Row]

@@ -11,7 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// WriteText prints the report for people, in lines of at most width; 0 is no bound.
+// WriteText prints the report as text in lines of at most width columns; 0: no bound.
 func (r Report) WriteText(w io.Writer, width int) error {
 	if width == 0 {
 		width = math.MaxInt
@@ -20,8 +20,8 @@ func (r Report) WriteText(w io.Writer, width int) error {
 	return err
 }
 
-// patterns is the table of the patterns that lines have. With several files it has a
-// column for each, by number, if these fit.
+// patterns returns the table of patterns. With several files it has a column for each if
+// these fit.
 func (r Report) patterns(width int) string {
 	if len(r.Rows) == 0 {
 		return ""
@@ -37,7 +37,7 @@ func (r Report) patterns(width int) string {
 	return strings.Join(table, "\n") + "\n\n"
 }
 
-// patternTable returns the lines of the table, and how many patterns no line has.
+// patternTable returns the lines of the table, and the number of patterns without a line.
 func (r Report) patternTable(perFile bool) (lines []string, none int) {
 	header, all := []string{"pattern"}, []string{"all lines"}
 	if perFile {
@@ -80,10 +80,10 @@ func (r Report) patternTable(perFile bool) (lines []string, none int) {
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
-// remark is one thing that a report says, of so many.
+// remark is a line of the report below the table of patterns.
 type remark struct {
 	kind, of string
-	count    int64 // printed if of is not empty
+	count    int64 // printed unless of is empty
 	text     string
 }
 
@@ -128,7 +128,7 @@ func (r Report) remarks() []remark {
 		remark{kind: "total", text: fmt.Sprintf("%d lines, %d events: %d appended, %d already there; the log ends at %d", r.Lines, r.Mapped, r.Appended, r.Duplicates, r.Head)})
 }
 
-// oddities tells how many lines a file has, and what is odd about them.
+// oddities returns the number of lines of a file and what is odd about them.
 func (f FileReport) oddities() string {
 	said := fmt.Sprintf("%d lines", f.Lines)
 	if f.Node != "" {
@@ -149,8 +149,8 @@ func (f FileReport) oddities() string {
 	return said
 }
 
-// textOf prints remarks in columns. Text that does not fit goes on below itself, or below
-// the name before it where little room is left.
+// textOf formats remarks in columns. Text that does not fit is wrapped in its column, or
+// starts on the next line where less than a third of the width is left.
 func textOf(remarks []remark, width int) string {
 	kind, of, count := 0, 0, 0
 	for _, m := range remarks {

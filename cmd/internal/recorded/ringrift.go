@@ -10,14 +10,14 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// The original wrote local time without saying so: six hours behind UTC.
+// originalZone is the zone of the original's stamps, which do not name it.
 var originalZone = time.FixedZone("UTC-6", -6*60*60)
 
-// stamped is a line of a log that a pattern matched, with the moment it belongs to.
+// stamped is a line of a text log that a pattern matched, with its time.
 type stamped struct {
 	file   int
 	place  string // "file:line"
-	cause  string // identity of the line: what it says, and when
+	cause  string // identity of the line, see lineCause
 	at     time.Time
 	logger string
 	text   string // the whole line
@@ -25,9 +25,7 @@ type stamped struct {
 	groups []string
 }
 
-// feedsRingRift reads all logs as one, in the order of their times, so that two
-// processes that ran side by side stay side by side. Each log is an observer;
-// what they know of the cluster is known together.
+// feedsRingRift merges all logs by time. The observers share one knowledge of the cluster.
 func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] {
 	kinds := patterns()
 	for _, kind := range kinds {
@@ -35,10 +33,10 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 	}
 	return []iter.Seq2[domain.Envelope, error]{r.feed(func(own *reading) error {
 		shared := newKnowledge(own)
-		folders, coverage := map[int]*folder{}, newCoverage(own, files)
+		translators, coverage := map[int]*translator{}, newCoverage(own, files)
 		var texts []iter.Seq2[stamped, error]
 		for _, i := range files {
-			folders[i] = newFolder(own, i, shared)
+			translators[i] = newTranslator(own, i, shared)
 			texts = append(texts, coverage.until(i, own.textLog(i, kinds)))
 		}
 		lines := merged(texts, func(line stamped) time.Time { return line.at }, func(a, b stamped) int { return strings.Compare(a.text, b.text) })
@@ -47,7 +45,7 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 				err = coverage.reach(line.file)
 			}
 			if err == nil {
-				err = own.account(line.file, func() error { return folders[line.file].take(line) })
+				err = own.account(line.file, func() error { return translators[line.file].take(line) })
 			}
 			if err != nil {
 				return err
@@ -57,11 +55,11 @@ func feedsRingRift(r *reading, files []int) []iter.Seq2[domain.Envelope, error] 
 	})}
 }
 
-// openLine is the reason for which an import of growing files skips a last line that no
-// line feed ends.
+// openLine is the reason for which a growing file's last line without a line feed is
+// skipped.
 const openLine = "no line feed ends it, so that its end may be missing; once one does, a further import takes it"
 
-// textLog yields the lines of one log that say something.
+// textLog yields the lines of one log that a pattern matches.
 func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 	return func(yield func(stamped, error) bool) {
 		text, err := r.unpacked(i)
@@ -108,11 +106,11 @@ func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 					report.Account.Blank++
 				} else {
 					report.Account.NotUnderstood++
-					r.report.puzzle(entry.place + ": " + entry.text)
+					r.report.notUnderstood(entry.place + ": " + entry.text)
 				}
 				continue
 			}
-			if line.Open && r.options.Growing { // its end may be missing: the whole line would be another
+			if line.Open && r.options.Growing { // its end may be missing
 				report.Account.Skipped++
 				r.skip(entry.kind.row, openLine, entry.place+": "+entry.text)
 				continue
@@ -125,7 +123,7 @@ func (r *reading) textLog(i int, kinds []*pattern) iter.Seq2[stamped, error] {
 	}
 }
 
-// recognise finds the one pattern of a line.
+// recognise sets the first pattern that matches the line, and its groups.
 func (s *stamped) recognise(kinds []*pattern) bool {
 	for _, kind := range kinds {
 		if groups := kind.match(s.text); groups != nil {
@@ -139,7 +137,7 @@ func (s *stamped) recognise(kinds []*pattern) bool {
 	return false
 }
 
-// stamp reads "2026-01-14 00:37:35,802 - logger - LEVEL - message".
+// stamp parses the beginning of "2026-01-14 00:37:35,802 - logger - LEVEL - message".
 func stamp(text string) (at time.Time, logger string, ok bool) {
 	const form = "2006-01-02 15:04:05,000"
 	if len(text) < len(form)+3 || text[4] != '-' || text[10] != ' ' || text[19] != ',' || text[len(form):len(form)+3] != " - " {

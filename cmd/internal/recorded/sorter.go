@@ -14,21 +14,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// maxSortedBytes is what a sorter holds in memory, keys and values.
+// maxSortedBytes bounds the keys and values that a sorter holds in memory.
 const maxSortedBytes = 32 << 20
 
-// sorter puts values in the order of time, those of one time in the order of their
-// ranks, and of one rank in the order in which they were added. What it does not
-// hold in memory lies in a scratch file, as runs that are sorted.
+// sorter is an external merge sort of values by time, then by rank, then by the order in
+// which they were added. It writes sorted runs to a scratch file when it holds more than
+// bound bytes.
 type sorter struct {
-	bound  int // of what is held
+	bound  int // bytes in memory
 	keys   []sortKey
 	values []byte
 	file   *os.File
-	runs   []int64 // where each ends in the file
+	runs   []int64 // end of each in the file
 }
 
-// sortKey is the key of a value that is held.
+// sortKey is the key of a value in memory.
 type sortKey struct {
 	seconds    int64
 	nanos      int32
@@ -57,14 +57,14 @@ func (s *sorter) add(at time.Time, rank int64, value []byte) error {
 	return nil
 }
 
-// spill writes what is held to the scratch file as a run.
+// spill writes the values in memory to the scratch file as a run.
 func (s *sorter) spill() error {
 	if s.file == nil {
 		file, err := os.CreateTemp("", "rift-import-")
 		if err != nil {
 			return err
 		}
-		_ = os.Remove(file.Name()) // where the system lets it, nothing is left whatever ends the process
+		_ = os.Remove(file.Name()) // where the system allows it, so that a crash leaves no file behind
 		s.file = file
 	}
 	slices.SortStableFunc(s.keys, sortKey.compare)
@@ -75,7 +75,7 @@ func (s *sorter) spill() error {
 		head = binary.AppendVarint(head, int64(key.nanos))
 		head = binary.AppendVarint(head, key.rank)
 		head = binary.AppendUvarint(head, uint64(key.end-key.begin))
-		_, _ = out.Write(head) // an error comes again from Flush
+		_, _ = out.Write(head) // Flush returns the error
 		_, _ = out.Write(s.values[key.begin:key.end])
 	}
 	if err := out.Flush(); err != nil {
@@ -87,7 +87,7 @@ func (s *sorter) spill() error {
 	return err
 }
 
-// all yields the values in their order, each until the next is asked for.
+// all yields the values in their order. A value is valid until the next is yielded.
 func (s *sorter) all() iter.Seq2[sortedValue, error] {
 	return func(yield func(sortedValue, error) bool) {
 		if s.file == nil {
@@ -126,7 +126,7 @@ type sortedValue struct {
 	value []byte
 }
 
-// open begins to read the runs.
+// open spills the rest and opens the runs for reading.
 func (s *sorter) open() (runHeap, error) {
 	if err := s.spill(); err != nil {
 		return nil, err
@@ -149,23 +149,22 @@ func (s *sorter) open() (runHeap, error) {
 	return runs, nil
 }
 
-// close gives up what is held and the scratch file.
+// close frees the memory and removes the scratch file.
 func (s *sorter) close() {
 	s.keys, s.values = nil, nil
 	if s.file != nil {
-		_ = s.file.Close() // nobody reads it again
+		_ = s.file.Close() // it is not read again
 		_ = os.Remove(s.file.Name())
 		s.file = nil
 	}
 }
 
-// scratchError says where a scratch file lies that cannot be written or read.
+// scratchError wraps an error of the scratch file with its folder and size.
 func scratchError(err error) error {
 	return domain.Errorf(domain.Unavailable, "scratch file of an import that is put in the order of time: %w; it takes about twice the size of the records, in %s: TMPDIR names another folder", err, os.TempDir())
 }
 
-// run is a part of the scratch file, and the first of its values that was not
-// yielded yet.
+// run is a sorted part of the scratch file with its next value.
 type run struct {
 	order int
 	from  *bufio.Reader
@@ -174,7 +173,7 @@ type run struct {
 
 func (r *run) advance() (more bool, err error) {
 	seconds, err := binary.ReadVarint(r.from)
-	if err == io.EOF { //nolint:errorlint // ReadVarint gives it as it is where nothing was read
+	if err == io.EOF { //nolint:errorlint // ReadVarint does not wrap it
 		return false, nil
 	}
 	nanos, err2 := binary.ReadVarint(r.from)
@@ -189,7 +188,7 @@ func (r *run) advance() (more bool, err error) {
 	return err == nil, err
 }
 
-// runHeap has the run with the first value at its head.
+// runHeap is a heap of runs by their next values.
 type runHeap []*run
 
 func (h runHeap) Len() int { return len(h) }
@@ -204,7 +203,7 @@ func (h *runHeap) Pop() any {
 	return last
 }
 
-// packing makes values of a sorter, and reads them.
+// packing encodes and decodes values of a sorter.
 type packing struct {
 	bytes []byte
 	bad   bool
@@ -238,7 +237,7 @@ func (p *packing) text() string {
 	return text
 }
 
-// err says whether anything was read that is not there.
+// err returns an error if a value was read beyond the end.
 func (p *packing) err() error {
 	if p.bad {
 		return scratchError(domain.Errorf(domain.Corrupt, "it was damaged"))

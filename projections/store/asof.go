@@ -16,14 +16,14 @@ import (
 
 // The bounds of views as of a position.
 const (
-	asOfKept   = 4 // answered positions that stay open for the next question
-	asOfMade   = 2 // replays at a time
-	asOfRows   = 4096
+	asOfKept   = 4    // views that stay open after they were used
+	asOfMade   = 2    // replays at the same time
+	asOfRows   = 4096 // Options.CacheRows of a throw-away store
 	asOfFolder = "replays"
 )
 
-// asOfViews answers questions as of a position: it copies the nearest snapshot before
-// the position into a throw-away store and folds the log up to the position into it.
+// asOfViews makes views as of a position: it copies the nearest snapshot before the
+// position into a throw-away store and folds the log up to the position into it.
 type asOfViews struct {
 	store *Store
 	dir   string // parent of the folders of throw-away stores
@@ -33,7 +33,7 @@ type asOfViews struct {
 	asks   int
 	made   int // throw-away stores so far, to name them
 	closed bool
-	idle   sync.WaitGroup // questions that are being answered
+	idle   sync.WaitGroup // callers that hold a view or wait for one
 	slots  chan struct{}
 	cache  *pebble.Cache // of all throw-away stores; nil until there is one
 }
@@ -45,7 +45,7 @@ type asOfView struct {
 	store    *Store
 	dir      string
 	err      error
-	holders  int
+	holders  int // callers that hold it or wait for it
 }
 
 func (p *asOfViews) open(s *Store) {
@@ -122,7 +122,7 @@ func (p *asOfViews) find(ctx context.Context, log eventlog.Log, at domain.Positi
 }
 
 // hold returns the view of a position. If there is none yet, it adds an empty one and
-// returns created; the caller must then make it.
+// returns created = true; the caller must then make it with fold.
 func (p *asOfViews) hold(at domain.Position) (m *asOfView, created bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,7 +227,7 @@ func (p *asOfViews) discard(m *asOfView) {
 	}
 }
 
-// close waits until all questions are answered and removes the throw-away stores.
+// close waits until no view is held and removes the throw-away stores.
 func (p *asOfViews) close() {
 	p.mu.Lock()
 	p.closed = true

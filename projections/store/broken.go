@@ -31,7 +31,7 @@ func (b *Broken) Error() string {
 // Unwrap gives the coded error: corrupt or unavailable.
 func (b *Broken) Unwrap() error { return b.err }
 
-// broke turns an error of reading or writing rows into a Broken.
+// broke wraps an error of reading or writing rows as a Broken.
 func broke(err error) error { return brokeIn("read models", err) }
 
 func brokeIn(what string, err error) error {

@@ -9,10 +9,9 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// pendingCommit is what a run folded up to some event, while it is being written. It is
-// written on a goroutine of its own, so that the run can go on folding. A run has one
-// pending commit at a time. Readers see nothing of it until it has finished, and if it
-// fails nothing of it is stored.
+// pendingCommit is what a run folded since its last commit, while a goroutine writes it
+// and the run goes on folding. A run has at most one. It is stored in one batch, which
+// readers see once it has finished.
 type pendingCommit struct {
 	at       checkpoint
 	events   int
@@ -64,7 +63,7 @@ func (s *Store) commit(ctx context.Context, p *run, extra func(*pebble.Batch) er
 	return s.finishCommit(p)
 }
 
-// commitAsync begins a commit and does not wait for it; finishCommit makes it known.
+// commitAsync begins a commit and does not wait for it; finishCommit publishes it.
 func (s *Store) commitAsync(ctx context.Context, p *run) error {
 	if err := s.finishCommit(p); err != nil {
 		return err
@@ -194,15 +193,15 @@ func (s *Store) finishCommit(p *run) error {
 	if f.settles() {
 		s.outbox.announce()
 	}
-	s.tell(f.failures)
+	s.reportFailures(f.failures)
 	if f.snapshot {
 		s.beginSnapshot()
 	}
 	return nil
 }
 
-// tell reports failures whose dead letters have been stored.
-func (s *Store) tell(failures []Failure) {
+// reportFailures reports failures whose dead letters have been stored.
+func (s *Store) reportFailures(failures []Failure) {
 	for _, failure := range failures {
 		s.options.Logger.Warn("a handler failed", "handler", failure.Handler, "position", uint64(failure.Position),
 			"event", failure.EventType, "error", failure.Err)

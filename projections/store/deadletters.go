@@ -25,7 +25,7 @@ type DeadLetter struct {
 	Error         string          `json:"error"`
 	Code          domain.Code     `json:"code"`
 	Attempts      int             `json:"attempts"`
-	Command       string          `json:"command,omitempty"` // that was refused, of a reactor
+	Command       string          `json:"command,omitempty"` // type of the refused command, of a reactor
 	First         time.Time       `json:"first"`
 	Last          time.Time       `json:"last"`
 }
@@ -74,8 +74,8 @@ func (s *Store) DeadLetters() ([]DeadLetter, error) {
 	return found, err
 }
 
-// LetterAct is what an event says about a dead letter: a command of the reactor was
-// refused, the handler is to try again, or the letter is discarded.
+// LetterAct is what an event does to a dead letter: it records a refused command of a
+// reactor, requests a retry, or discards the letter.
 type LetterAct struct {
 	Handler  string
 	Position domain.Position // of the event that was not handled
@@ -85,10 +85,10 @@ type LetterAct struct {
 	Error    string      // its text
 }
 
-// actOn carries out, in the batch of the event that was folded last, what that event
-// says about a dead letter. A retry runs the letter's handler alone, on the event that
-// it failed at and on the current rows. If it succeeds, the letter is deleted; if not,
-// the letter counts the attempt and the failure is reported.
+// actOn performs the LetterAct of the event that was folded last, in the batch of that
+// event. A retry runs the letter's handler alone, on the event that it failed at and on
+// the current rows. If it succeeds, the letter is deleted; if not, the letter counts the
+// attempt and the failure is reported.
 func (s *Store) actOn(ctx context.Context, log eventlog.Log, p *run) error {
 	act := *p.act
 	p.act = nil

@@ -40,11 +40,11 @@ type feed struct {
 
 	mu      sync.Mutex
 	waiting *block
-	live    bool // history is read: an event is handed over when it is the first that waits, or wanted
+	live    bool // the history has been read: from now on the first waiting event, and each wanted one, signals filled
 	ended   bool
 	err     error
 
-	spare  *block // the last one that was taken, to be used again
+	spare  *block // the block of the last take, to be reused
 	filled chan struct{}
 	room   chan struct{}
 	stop   context.CancelFunc

@@ -2,14 +2,14 @@ package store
 
 import "hash/maphash"
 
-// keyFilter is a Bloom filter of the keys that were ever put into a table that was empty
-// at first. It takes two bytes a key and has about one false positive in a hundred. It
-// spares the fold the search for rows that do not exist, which every event about
-// something new begins with. It grows by layers.
+// keyFilter is a Bloom filter of all keys that were ever put into a table that was empty
+// when it was opened. It saves the fold searching the disk for rows that do not exist,
+// which is what an event about a new thing begins with. It takes two bytes per key, has
+// about 1 % false positives, and grows by layers.
 type keyFilter struct {
 	seed   maphash.Seed
 	layers []filterLayer
-	full   bool // more keys were put than it may hold: it says yes to every key
+	full   bool // more keys were put than the layers hold: mayHave is true for every key
 }
 
 type filterLayer struct {
@@ -19,7 +19,7 @@ type filterLayer struct {
 
 const (
 	filterFirst = 1 << 10 // keys of the first layer; each further layer holds four times as many
-	filterKeys  = 4 << 20 // at most
+	filterKeys  = 4 << 20 // keys of the largest layer
 )
 
 func newKeyFilter() *keyFilter { return &keyFilter{seed: maphash.MakeSeed()} }

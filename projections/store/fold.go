@@ -50,7 +50,7 @@ type fold struct {
 	// published holds routes for the goroutine that decodes ahead.
 	published atomic.Pointer[map[string]*route]
 	strict    bool
-	careful   bool // rows are encoded at once, to find the handler of one that cannot be
+	careful   bool // rows are encoded when they are put, to find the handler of one that fails
 
 	// The results of the events since the last commit, besides rows.
 	at       checkpoint
@@ -60,18 +60,19 @@ type fold struct {
 	reissued bool // entries of outbox may be stored already
 	settled  domain.Position
 	failures []Failure
-	act      *LetterAct // what the last event says about a dead letter
-	rebuild  string     // the projection that the last event asks to build again
+	act      *LetterAct // of the last event; nil: none
+	rebuild  string     // the projection that the last event requests to rebuild; empty: none
 	touched  []*handler
 	tallies  []tally // counters before the event that is being folded
 }
 
+// tally is a handler with a copy of its counters.
 type tally struct {
 	handler *handler
 	before  counters
 }
 
-// route is what is done with one type of event.
+// route is the handlers and reactors of one type of event, and what else is done with it.
 type route struct {
 	known    bool // in the catalogue
 	handlers []*handler
@@ -345,8 +346,8 @@ func (f *fold) clearResults() {
 	f.careful = false
 }
 
-// drop discards what was folded since the last commit, but for the rows, which the
-// workspace drops.
+// drop discards everything folded since the last commit except the rows, which the
+// workspace discards.
 func (f *fold) drop(at checkpoint) {
 	for _, h := range f.touched {
 		h.counters = h.committed

@@ -9,7 +9,7 @@ import (
 
 // The first byte of a key says what it holds:
 //
-//	m  the store itself: format, checkpoint
+//	m  the store itself: keyFormat, keyCheckpoint
 //	u  name 00 generation(4)                    a generation of a projection: how far it is, whether it serves
 //	r  name                                  a reactor: after which position it reacts
 //	c  projection 00 generation(4) handler      counters of a projection's handler
@@ -20,7 +20,6 @@ import (
 // A generation is rebuilds(2) version(2). Numbers are big endian, so that keys
 // sort as their numbers do.
 const (
-	spaceMeta      = 'm'
 	spaceProjector = 'u'
 	spaceReactor   = 'r'
 	spaceCounter   = 'c'

@@ -8,8 +8,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Memory is read models in memory, for tests, scripts and questions of "what if". It folds
-// as a Store does. One goroutine at a time may use it; it has no bounds.
+// Memory is read models in memory, for tests, scripts and what-if questions. It folds like
+// a Store. Only one goroutine at a time may use it, and it has no bounds.
 type Memory struct {
 	fold      fold
 	options   Options
@@ -57,7 +57,7 @@ func (m *Memory) Apply(e domain.Envelope) error {
 	}
 	if len(m.fold.outbox) > 0 {
 		for i := range m.fold.outbox {
-			m.fold.outbox[i].named()
+			m.fold.outbox[i].derive()
 		}
 		m.issued = append(m.issued, m.fold.outbox...)
 	}

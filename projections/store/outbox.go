@@ -44,9 +44,9 @@ type outbox struct {
 	mu      sync.Mutex // held from deciding what to delete until it is deleted
 	length  int
 	first   domain.Position // of the first entry, or an earlier one; noEntry when there are none
-	staged  int
-	value   []byte // buffer for encoding an entry
-	waits   uint64 // how often Run waited because the outbox was full
+	staged  int             // entries that the staged batch adds, less those it deletes
+	value   []byte          // buffer for encoding an entry
+	waits   uint64          // how often Run waited because the outbox was full
 	changed chan struct{}
 }
 
@@ -134,15 +134,15 @@ func (o *outbox) finish(stored bool) {
 	}
 }
 
-// announce wakes those who wait for a change of the outbox. Views must show the change
-// before: a waiter looks once and then waits for the next announcement.
+// announce wakes all who wait for a change of the outbox. Views must show the change
+// before it is called, because a waiter checks once and then waits for the next call.
 func (o *outbox) announce() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.tell()
+	o.wake()
 }
 
-func (o *outbox) tell() {
+func (o *outbox) wake() {
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -245,7 +245,7 @@ func (s *Store) Settle(entries ...OutboxEntry) error {
 	s.views.outdated()
 	s.outbox.length -= len(gone)
 	err = s.outbox.advance(s.db)
-	s.outbox.tell()
+	s.outbox.wake()
 	return err
 }
 

@@ -27,8 +27,8 @@ func (e *OutboxEntry) appendTo(dst []byte) []byte {
 	return append(dst, e.Command...)
 }
 
-// named sets the fields that derive from the event and the reactor.
-func (e *OutboxEntry) named() {
+// derive sets the fields that derive from the event and the reactor.
+func (e *OutboxEntry) derive() {
 	e.Causation = e.EventID.String()
 	if e.Correlation == "" {
 		e.Correlation = e.Causation
@@ -60,7 +60,7 @@ func decodeEntry(key, value []byte) (e OutboxEntry, err error) {
 		rest = rest[n+int(length):]
 	}
 	e.Command = rest
-	e.named()
+	e.derive()
 	return e, nil
 }
 

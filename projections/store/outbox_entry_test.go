@@ -15,7 +15,7 @@ func TestAnOutboxEntrySurvivesBeingStored(t *testing.T) {
 		"no correlation": {Position: 1 << 40, EventID: event, Reactor: "r", Index: 3, CommandType: "x", Command: json.RawMessage(`{}`)},
 	} {
 		want := entry
-		want.named()
+		want.derive()
 		got, err := decodeEntry(outboxKey(entry.Cursor()), entry.appendTo(nil))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -8,8 +8,8 @@ import (
 // pages copies many small rows into a few large allocations.
 type pages struct {
 	free []byte
-	lent bool              // allocations are taken from pagePool, and given back at the end
-	held []*[pageSize]byte // those of pagePool
+	lent bool              // pages come from pagePool, and giveBack returns them
+	held []*[pageSize]byte // pages from pagePool
 	room [2]*[pageSize]byte
 }
 

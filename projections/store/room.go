@@ -7,7 +7,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// lengthAfterCommit is the length of the outbox once a run has committed.
+// lengthAfterCommit returns the length that the outbox has once a run has committed.
 func (s *Store) lengthAfterCommit(p *run) int {
 	n := s.OutboxLen() + len(p.outbox)
 	if p.pending != nil {
@@ -64,8 +64,8 @@ func (s *Store) awaitRoom(ctx context.Context, log eventlog.Log) error {
 	}
 }
 
-// settleAhead reads the log ahead of the fold for settlements and deletes the entries that
-// they settle.
+// settleAhead reads the log ahead of the fold and deletes the outbox entries that it says
+// are settled.
 func (s *Store) settleAhead(ctx context.Context, log eventlog.Log, after domain.Position) error {
 	for item, err := range log.Subscribe(ctx, after, eventlog.Filter{Types: s.options.SettleTypes}) {
 		if err != nil {
@@ -104,6 +104,6 @@ func (s *Store) settleUpTo(upTo domain.Position) error {
 	}
 	s.outbox.finish(true)
 	s.views.outdated()
-	s.outbox.tell()
+	s.outbox.wake()
 	return nil
 }

@@ -24,8 +24,8 @@ const (
 // the work larger, on a slow machine.
 const batchTime = 500 * time.Millisecond
 
-// commitDelay is how long a live store lets events wait that nobody waits for. Folding and
-// committing one event costs about as much as ten.
+// commitDelay is how long a live store lets events wait that no caller waits for, because
+// folding and committing one event costs about as much as ten.
 const commitDelay = 25 * time.Millisecond
 
 // Run folds the log from the store's checkpoint on, and then events as they are appended.
@@ -199,7 +199,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 		}
 		w.build = s.startBuild(ctx, w.log)
 	case <-s.health.met:
-		// A query read damaged data, and others will.
+		// A query or a compaction read damaged data.
 		return false, broke(errors.Join(s.health.damage(), domain.ErrCorrupt))
 	case <-ctx.Done():
 		return true, s.commit(ctx, p, nil, nil)
@@ -207,7 +207,7 @@ func (w *follower) step(ctx context.Context, tick <-chan time.Time) (done bool, 
 	return false, nil
 }
 
-// fold folds the events that wait in the feed and commits them if somebody waits for them.
+// fold folds the events that wait in the feed and commits them if a caller waits for them.
 func (w *follower) fold(ctx context.Context) error {
 	s, p := w.store, w.run
 	b, live, ended, err := w.feed.take()
@@ -307,14 +307,14 @@ func (s *Store) keepFolded(ctx context.Context, cause error) error {
 	return s.commit(ctx, s.main, nil, nil)
 }
 
-// wantedBy reports whether somebody waits for this position or an earlier one.
+// wantedBy reports whether a caller waits for this position or an earlier one.
 func (s *Store) wantedBy(p domain.Position) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wanted != 0 && s.wanted <= p
 }
 
-// saw notes that the feed has read up to a position and reports whether somebody waits
+// saw records that the feed has read up to a position and reports whether a caller waits
 // for it.
 func (s *Store) saw(p domain.Position) (wanted bool) {
 	s.mu.Lock()

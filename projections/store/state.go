@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// layout says under which keys the rows of each table are.
+// layout maps tables to the key prefixes of their rows.
 type layout struct {
 	tables  map[string]place
 	names   []string // tables of projections, without those of the store itself
@@ -39,7 +39,7 @@ type state struct {
 	first, second uint64
 
 	mu   sync.Mutex
-	idle []*pebble.Iterator // of the snapshot, to be used again
+	idle []*pebble.Iterator // of the snapshot, to be reused
 }
 
 func (st *state) iterator(lower, upper []byte) (*pebble.Iterator, error) {

@@ -45,13 +45,13 @@ type Store struct {
 	commits sync.Mutex // held while a batch is committed, and while a snapshot is taken
 	outbox  outbox
 
-	asked chan struct{} // has a token when somebody waits for an event that the feed has read
+	asked chan struct{} // has a token when a caller waits for an event that the feed has read
 
 	mu           sync.Mutex
 	at           checkpoint
 	moved        chan struct{}   // closed when at changes; nil while nobody waits
-	wanted       domain.Position // the smallest that somebody waits for; 0: nobody waits
-	seen         domain.Position
+	wanted       domain.Position // the smallest that a caller waits for; 0: none waits
+	seen         domain.Position // up to which the feed has read
 	runFrom      domain.Position
 	runBegan     time.Time
 	buildTarget  domain.Position
@@ -65,7 +65,7 @@ type run struct {
 	*fold
 	tx        *tx
 	pending   *pendingCommit // nil if there is none
-	spareRows []pendingRow   // of the last commit, to be used again
+	spareRows []pendingRow   // rows of the last commit, to be reused
 	rowBytes  int            // estimated size of a row in a batch
 	live      bool           // history is folded
 }

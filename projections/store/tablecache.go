@@ -54,7 +54,7 @@ func (g *tableCaches) begun() uint64 {
 // taken between the commit that made it so and the next that changed it: its rows are
 // always those that Pebble has for the view.
 type tableCache struct {
-	now, before *cachedTable // after and before the last commit that changed the table; nil: not known
+	now, before *cachedTable // after and before the last commit that changed the table; nil: not cached
 	large       uint64       // commit at which the table was too large; 0: none
 }
 

@@ -40,7 +40,7 @@ type table struct {
 	prefix    []byte
 	projector *projector // nil: the store's own
 	rows      map[string]*entry
-	last      *entry // the last one of rows that was found
+	last      *entry // the result of the last row call
 	// whole says that every row of the table is in rows. It is true until the first row
 	// is removed from memory.
 	whole bool
@@ -110,7 +110,7 @@ type tx struct {
 	cached    rowCache
 	waiting   int // dirty rows
 	keyBuffer []byte
-	iterators []*pebble.Iterator // idle, for scans, of the state of the last commit
+	iterators []*pebble.Iterator // idle iterators for scans, of the state of the last commit
 	points    *pebble.Iterator   // for single rows, of that state; nil until it is needed
 	broken    error
 }

@@ -93,8 +93,8 @@ func (s *Store) adopt(batch *pebble.Batch, p projections.Projection) (found adop
 	return found, s.settleRecords(batch, found, records)
 }
 
-// settleRecords writes the records of the generations of a projection. Beside one that is
-// folded with the store only the one that is to replace it is kept.
+// settleRecords writes the records of the generations of a projection. Besides the one
+// that is folded with the store, only the one that is to replace it is kept.
 func (s *Store) settleRecords(batch *pebble.Batch, found adopted, records map[generation]projectorRecord) error {
 	name := found.projector().projection.Name
 	for e, record := range records {
@@ -187,8 +187,8 @@ func dropGeneration(batch *pebble.Batch, name string, e generation) error {
 	return batch.Delete(projectorKey(spaceProjector, name, e), nil)
 }
 
-// reactorRecord says after which position a reactor reacts. A reactor that this build of
-// rift does not have is away; a build that has it starts it at its own position.
+// reactorRecord is the position after which a reactor reacts. Away marks a reactor that an
+// earlier build of rift did not have; a build that has it starts it as a new one.
 type reactorRecord struct {
 	After domain.Position `json:"after"`
 	Away  bool            `json:"away,omitempty"`

@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// views shares committed states between readers. A state is made for the first reader
-// after a commit and released after the next commit, because an open snapshot keeps
-// Pebble from dropping old versions of rows.
+// views shares committed states between readers. The first reader after a commit makes a
+// state, and the next commit releases it, because an open snapshot keeps Pebble from
+// dropping old versions of rows.
 type views struct {
 	db    *pebble.DB
 	codec domain.Codec
@@ -83,15 +83,15 @@ func (v *views) drop(st *state) {
 	}
 }
 
-// outdated releases the shared state after a change that is no commit of the fold.
+// outdated releases the shared state after a change that is not a commit of the fold.
 func (v *views) outdated() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.forget()
 }
 
-// applies releases the shared state after the last commit that was announced. Only the
-// fold announces commits, one after the other.
+// applies releases the shared state after the commit that was announced last has been
+// applied. Only the fold announces commits, one after the other.
 func (v *views) applies() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -107,8 +107,8 @@ func (v *views) forget() {
 	}
 }
 
-// change commits a batch and changes the layout. No view sees the rows of one with the
-// layout of the other.
+// change commits a batch and changes the layout together, so that no view has the rows
+// from before and the layout from after, or the reverse.
 func (v *views) change(commit func() error, l *layout) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -148,8 +148,8 @@ func (s *Store) View(f func(projections.View) error) error {
 	return f(&view{state: st, codec: s.options.Codec, tables: &s.views.tables})
 }
 
-// Brief is View for an f that keeps no row or cell: their memory is used again after f has
-// returned.
+// Brief is View for an f that keeps no row or cell, because their memory is reused after f
+// has returned.
 func (s *Store) Brief(f func(projections.View) error) error {
 	st, err := s.views.acquire()
 	if err != nil {

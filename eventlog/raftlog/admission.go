@@ -7,16 +7,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Admission says who asks for a change of the members.
+// Admission says who requests a change of the members.
 type Admission struct {
-	By string // for the record
-	// Token is the token of a node that joins by itself; nil: an operator asks. The caller
-	// has checked everything but how often it was used.
+	By string // recorded in the log
+	// Token is the token of a node that joins by itself; nil: an operator requests the
+	// change. The caller has checked everything except the number of its uses.
 	Token *Token
-	Now   time.Time // of the leader; used tokens that have expired by then are forgotten
+	Now   time.Time // by the leader's clock; used tokens that have expired are forgotten
 }
 
-// Token lets a number of nodes join until a time.
+// Token allows Uses nodes to join until Till.
 type Token struct {
 	ID   string
 	Uses int

@@ -13,13 +13,13 @@ import (
 const maxWaiting = 16384
 
 // call is shared by the requests of one call. Only the loop uses it.
-type call struct{ term uint64 } // in which the first request was proposed
+type call struct{ term uint64 } // of the proposal of the first request; 0: none is proposed
 
 // request is the part of a call that is one section of an entry.
 type request struct {
 	section []byte
 	changes int
-	term    uint64 // in which it must be proposed; 0: any
+	term    uint64 // the only term in which it may be proposed; 0: any
 	call    *call
 	taken   atomic.Int32
 	written []eventlog.Written
@@ -29,11 +29,11 @@ type request struct {
 
 const (
 	requestWaiting = iota
-	requestTaken   // by the loop: it may be stored
-	requestDropped // by its caller: it will not be stored
+	requestTaken   // taken by the loop: it may be stored
+	requestDropped // dropped by its caller: it will not be stored
 )
 
-// answer is called once, by the loop.
+// answer sets the outcome. The loop calls it once for each request that it took.
 func (q *request) answer(written []eventlog.Written, err error) {
 	q.written, q.err = written, err
 	close(q.done)
@@ -63,8 +63,8 @@ func (l *Log) put(requests ...*request) error {
 	return nil
 }
 
-// next takes the requests of the next entry from those that wait; none if they have to
-// wait longer. If this node may not append, it refuses all of them.
+// next takes the requests of the next entry from those that wait. It takes none while they
+// have to wait longer. If this node may not append, it refuses all of them.
 func (l *Log) next() (entry []*request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,7 +102,7 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 	return written.Receipt, written.Err
 }
 
-// SetStreamMeta sets the limits of a stream, in order with the appends.
+// SetStreamMeta sets the limits of a stream, ordered with the appends.
 func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
 	if err := meta.Check(stream); err != nil {
 		return err
@@ -191,8 +191,8 @@ type manyAppends struct {
 	writes  []eventlog.Write
 	written []eventlog.Written
 	call    call
-	next    int    // the first write that no part has
-	parts   []part // that are not collected yet
+	next    int    // the first write that is in no part yet
+	parts   []part // not collected yet
 }
 
 // part is a request with the indexes of its writes.
@@ -201,8 +201,8 @@ type part struct {
 	writes  []int
 }
 
-// part makes the next part and puts up its request. Writes that no log can store are
-// refused. An error applies to all writes from next on.
+// part makes the next part and queues its request. It refuses writes that no log can
+// store. An error applies to all writes from next on.
 func (c *manyAppends) part() error {
 	if err := eventlog.Interrupted(c.ctx, "nothing is stored"); err != nil {
 		return err

@@ -22,7 +22,7 @@ const (
 	WishGone                    // no member any more
 )
 
-// Reconfiguration is the change of one member. Raft makes several at once in joint
+// Reconfiguration is the change of one member. Raft makes several together by joint
 // consensus.
 type Reconfiguration struct {
 	Wish   Wish

@@ -11,10 +11,9 @@
 // not committed, and never looks into a payload. Messages are carried by a Transport.
 //
 // Entries and votes are in a database beside the records. An entry is synced before the
-// node acknowledges it. Nothing waits for the sync of the records but the dropping of
-// entries: after a loss of power the records may lack what was applied last, which is
-// applied again from the entries once the node hears from a leader. A follower that is too
-// far behind for entries copies records.
+// node acknowledges it. The records are synced later, and entries are dropped only after
+// that: records that a loss of power takes are applied again from the entries, once the
+// node hears from a leader. A follower that is too far behind for entries copies records.
 //
 // Read entry.go for what is replicated, replica.go for how Raft is driven, log.go for
 // what callers see.

@@ -22,7 +22,7 @@ const Protocol = 2
 type Greeting struct {
 	Member
 	Folder   string // name of the folder of its entries and votes
-	Protocol int    // the newest that it knows; 0: it does not say and knows the first
+	Protocol int    // the newest that it knows; 0: it sent none, so 1
 	Build    string
 }
 
@@ -38,8 +38,8 @@ func (e *OtherFolder) Error() string {
 // Unwrap gives the coded error.
 func (e *OtherFolder) Unwrap() error { return domain.Errorf(domain.Conflict, "%s", e.Error()) }
 
-// Greet notes the greeting of a node. It is called before messages of the node are
-// received, and refuses a member that lost its folder.
+// Greet records the greeting of a node. It is called before messages of the node are
+// received, and returns OtherFolder for a member that lost its folder.
 func (l *Log) Greet(ctx context.Context, g Greeting) error {
 	if known, met := l.met.Load(g.Node); met && known == g {
 		return nil
@@ -57,7 +57,7 @@ func (l *Log) Configuration() *Configuration { return l.config.Load() }
 // Reconfigured returns a channel that is closed when the configuration changes.
 func (l *Log) Reconfigured() <-chan struct{} { return *l.reconfigured.Load() }
 
-// greet notes a greeting.
+// greet records a greeting.
 func (r *replica) greet(g Greeting) error {
 	if m, member := r.member(g.ID()); member {
 		if m.Folder != "" && m.Folder != g.Folder {
@@ -72,8 +72,8 @@ func (r *replica) greet(g Greeting) error {
 	return nil
 }
 
-// noteFolders has the leader record the folder of each member once. From then on every
-// node refuses the member with another folder.
+// noteFolders makes the leader record the folder of each member once, in the
+// configuration. From then on every node refuses the member with another folder.
 func (r *replica) noteFolders() {
 	if r.ticks%uint64(r.ticking.Heartbeat) != 0 || !r.leader().Self || r.commonProtocol() < 2 || r.underWay() || len(r.storage.config.Members) < 2 {
 		return

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// handOver queues a job. Raft bounds the size of what is queued.
+// handOver queues a job. Raft bounds the size of the queue (MaxCommittedSizePerReady).
 func (l *Log) handOver(j job) {
 	l.mu.Lock()
 	l.handed = append(l.handed, j)
@@ -93,9 +93,9 @@ func (l *Log) once(ctx context.Context, j job, turn int) ([]outcome, error) {
 	return applyEntries(ctx, l.records, l.replica.proposer, j.apply.GetEntries())
 }
 
-// hopeless tells an error after which the node has to start again. Records that lost what
-// was applied and not synced, because their disk failed, get it from the entries then.
-// Records that cannot be copied from one member may be copied from another.
+// hopeless reports whether the node has to restart after an error. A restart applies again
+// from the entries what the records lost when their disk failed. A failed copy of records
+// is never hopeless, because another member may have them.
 func (j job) hopeless(err error) bool {
 	return j.install == nil && domain.CodeOf(err) == domain.Corrupt
 }

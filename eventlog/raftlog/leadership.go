@@ -78,7 +78,7 @@ func (l *Log) on(ctx context.Context, f func(*replica) error) error {
 	}
 }
 
-// Meet notes the address of a node that called, so that a node that joins can answer it
+// Meet records the address of a node that called, so that a joining node can answer it
 // before it knows the members.
 func (l *Log) Meet(m Member) {
 	_ = l.ask(func(r *replica) {
@@ -123,8 +123,8 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 	}
 }
 
-// transfer begins to hand over the leadership of a term. It does not, and reports false,
-// while this node leads so shortly that a voter may not have answered yet.
+// transfer begins to hand over the leadership of a term. It returns begun = false while no
+// other voter has answered and this node has led for less than two heartbeats.
 func (r *replica) transfer(to domain.NodeID) (term uint64, begun bool, err error) {
 	status := r.raw.BasicStatus()
 	if status.RaftState != raft.StateLeader {
@@ -141,8 +141,8 @@ func (r *replica) transfer(to domain.NodeID) (term uint64, begun bool, err error
 	return status.GetTerm(), true, nil
 }
 
-// repeatTransfer asks the voter that is to lead again. The first message may be lost, and a
-// voter that has a change of the members to apply does not act on it.
+// repeatTransfer sends MsgTimeoutNow again to the voter that is to lead. The first message
+// may be lost, and a voter that has a change of the members to apply ignores it.
 func (r *replica) repeatTransfer() {
 	to := r.raw.BasicStatus().LeadTransferee
 	if to == raft.None || r.ticks%uint64(r.ticking.Heartbeat) != 0 {

@@ -31,9 +31,8 @@ type Transport interface {
 	Records(ctx context.Context, from Member, after, upTo domain.Position) iter.Seq2[domain.Envelope, error]
 }
 
-// Ticking is the timing of Raft: the length of a tick, and the numbers of ticks after which
-// a leader sends a heartbeat and a follower that hears no leader asks for votes. The
-// latter is chosen at random up to twice the number.
+// Ticking is the timing of Raft: the length of a tick, and the heartbeat interval and the
+// election timeout in ticks. A follower draws its timeout between Election and twice that.
 type Ticking struct {
 	Tick                time.Duration
 	Heartbeat, Election int
@@ -53,7 +52,7 @@ type Options struct {
 	Ticking   Ticking           // zero: DefaultTicking
 	Folder    func(name string) // called with the name of the folder of votes and entries before anything is sent; may be nil
 	Protocol  int               // the newest that this node uses; 0: that of the build
-	Build     string            // its version, for people
+	Build     string            // version of rift, shown to people
 	Records   pebblelog.Options
 	Logger    *slog.Logger
 	Kept      int64 // bytes of entries that are kept for followers that are behind; 0: 64 MiB
@@ -69,7 +68,7 @@ const (
 type Log struct {
 	records   *pebblelog.Log
 	transport Transport
-	replica   *replica // used by the loop alone, but for fields that never change
+	replica   *replica // used only by the loop, except fields that never change
 	logger    *slog.Logger
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -93,7 +92,7 @@ type Log struct {
 	broken  chan struct{}           // closed when the log has stopped
 	wait    func(ready func() bool) // of a Stepped log: called instead of blocking
 	met     sync.Map                // last Greeting of each node
-	copies  int                     // attempts to copy records, counted by who applies jobs
+	copies  int                     // attempts to copy records; used by the goroutine that applies jobs
 	config  atomic.Pointer[Configuration]
 
 	reconfigured atomic.Pointer[chan struct{}]
@@ -113,7 +112,7 @@ var (
 	_ io.Closer           = (*Log)(nil)
 )
 
-// Open opens or makes the part of a replicated log that a node has in a folder.
+// Open opens or creates a node's replica of the log in a folder.
 func Open(dir string, options Options) (_ *Log, err error) {
 	l, err := build(dir, options)
 	if err != nil {
@@ -186,7 +185,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	if err != nil {
 		return nil, errors.Join(err, storage.close())
 	}
-	l.tellMembers()
+	l.publishMembers()
 	if options.Folder != nil {
 		options.Folder(storage.folder)
 	}
@@ -263,14 +262,14 @@ func (l *Log) step() error {
 			return err
 		}
 	}
-	l.tellMembers()
-	l.tell(r.leader())
+	l.publishMembers()
+	l.publishLeader(r.leader())
 	return nil
 }
 
-// tellMembers publishes a new configuration. It forgets the greetings, because a member may
-// have been removed and added again.
-func (l *Log) tellMembers() {
+// publishMembers publishes a new configuration. It forgets the greetings, because a member
+// may have been removed and added again.
+func (l *Log) publishMembers() {
 	config, before := &l.replica.storage.config, l.config.Load()
 	if before != nil && before.Index == config.Index {
 		return
@@ -283,8 +282,8 @@ func (l *Log) tellMembers() {
 	}
 }
 
-// tell publishes the leader.
-func (l *Log) tell(now eventlog.Leader) {
+// publishLeader publishes the leader.
+func (l *Log) publishLeader(now eventlog.Leader) {
 	if *l.lead.Load() == now {
 		return
 	}
@@ -315,7 +314,7 @@ func (l *Log) stop(why error) {
 		call() // on and ask check stopped
 	}
 	now := *l.lead.Load()
-	l.tell(eventlog.Leader{Term: now.Term})
+	l.publishLeader(eventlog.Leader{Term: now.Term})
 	close(l.broken)
 }
 

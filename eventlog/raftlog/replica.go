@@ -19,7 +19,7 @@ const (
 	maxApplying   = 16 << 20 // bytes of entries that wait to be applied
 	maxInFlight   = 64       // messages with entries to one follower
 	maxPending    = 32 << 20 // bytes of entries that were proposed and not applied
-	maxPendingNum = 2        // number of those; requests that wait for them share an entry
+	maxPendingNum = 2        // entries that were proposed and not applied; meanwhile requests gather for the next one
 	maxKept       = 64 << 20 // bytes of entries that are kept for followers
 	maxReads      = 4096     // confirmations that wait
 )
@@ -44,21 +44,21 @@ type replica struct {
 	raw      *raft.RawNode
 	logger   *slog.Logger
 	send     func(to Member, messages []*raftpb.Message)
-	hand     func(job) // to be applied, in this order
+	hand     func(job) // passes a job to be applied, in order
 
-	number      uint64
+	number      uint64 // of the last proposal or read
 	waiting     map[uint64]*proposal
 	pending     int // bytes of waiting
 	reads       map[uint64]func(error)
 	ticks       uint64
-	heard       map[uint64]uint64   // tick of the last message of a node
+	heard       map[uint64]uint64   // tick of the last message from each node
 	met         map[uint64]Greeting // greetings of nodes that called
-	strange     map[uint64]bool     // members that have another folder than before
+	strange     map[uint64]bool     // members that came with another folder than before
 	changing    uint64              // tick up to which a proposed change of the members may be applied
 	protocol    int
 	build       string
 	snapshotAt  map[uint64]uint64 // tick of the last snapshot that was sent to a node
-	installing  *raftpb.Message
+	installing  *raftpb.Message   // snapshot whose records are being copied; nil: none
 	appliedTerm uint64
 	applied     uint64
 	led         bool
@@ -213,16 +213,16 @@ func (r *replica) respond(messages []*raftpb.Message) {
 	r.dispatch(out)
 }
 
-// repeats tells a message that acknowledges what another one did in the same tick. Raft
-// answers each message that only moves the commit index so, which is every second one
-// under load. In another tick it is sent, for the first may have been lost.
+// repeats reports whether a message repeats the acknowledgement that was sent last, in the
+// same tick. Raft sends one for each message that only advances the commit index, which is
+// every second one under load. In a later tick it is sent, because the first may be lost.
 func (r *replica) repeats(m *raftpb.Message) bool {
 	if m.GetType() != raftpb.MsgAppResp {
 		return false
 	}
 	now := acknowledgement{m.GetTo(), m.GetTerm(), m.GetIndex(), r.ticks}
 	if m.GetReject() {
-		now = acknowledgement{} // the leader waits for an answer after this one
+		now = acknowledgement{} // the answer that follows a rejection must be sent
 	}
 	before := r.told
 	r.told = now
@@ -264,7 +264,7 @@ func (r *replica) member(id uint64) (Member, bool) {
 	return Member{}, false
 }
 
-// follow notes changes of the role. If this node does not lead any more, it answers all
+// follow records changes of the role. When this node loses the leadership, it answers all
 // requests that wait.
 func (r *replica) follow() {
 	status := r.raw.BasicStatus()

@@ -48,8 +48,8 @@ func (r *replica) snapshot() (*raftpb.Snapshot, error) {
 	}}, nil
 }
 
-// missedSnapshots has Raft send a snapshot again to followers that have not reported it in
-// time.
+// missedSnapshots makes Raft send a snapshot again to followers that have not installed it
+// in time.
 func (r *replica) missedSnapshots() {
 	progress := r.raw.Status().Progress
 	for to, at := range r.snapshotAt {
@@ -114,8 +114,8 @@ func (r *replica) resume() error {
 	return r.storage.restore(hard, m.GetSnapshot())
 }
 
-// pend notes that the records of a snapshot are being copied. Until they are, no entry may
-// be applied.
+// pend stores that the records of a snapshot are being copied. No entry may be applied
+// until they are.
 func (s *storage) pend(m *raftpb.Message) error {
 	text, err := proto.Marshal(m)
 	if err != nil {

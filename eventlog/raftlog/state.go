@@ -66,7 +66,7 @@ func (l *Log) State(ctx context.Context) (s State, err error) {
 	return s, err
 }
 
-// until waits until a state holds. It looks every 20 ms.
+// until polls the state every 20 ms until holds returns true.
 func (l *Log) until(ctx context.Context, holds func(State) bool) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

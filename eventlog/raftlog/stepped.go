@@ -11,8 +11,8 @@ import (
 )
 
 // Stepped is a Log without goroutines and without a clock, for scripts and simulations. It
-// does something only in Tick, Receive and Step, which one goroutine calls. What it applied
-// is synced by the next tick.
+// acts only in Tick, Receive and Step, which one goroutine calls. The next tick syncs what
+// it applied.
 //
 // A method of Log that has to wait for other nodes calls wait, which must return once
 // ready returns true. The library draws election timeouts from crypto/rand.Reader.
@@ -112,8 +112,8 @@ func (s *Stepped) Propose(wishes ...Reconfiguration) error {
 	return nil
 }
 
-// HandOver has this node, if it leads, hand the leadership to the voter with the most
-// entries, and does not wait for it.
+// HandOver starts a transfer of the leadership to the voter with the most entries, if this
+// node leads, and does not wait for it.
 func (s *Stepped) HandOver() {
 	if best := furthest(s.replica, ""); best != 0 {
 		s.replica.raw.TransferLeader(best)

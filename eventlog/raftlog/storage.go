@@ -64,7 +64,7 @@ type storage struct {
 	config       configuration
 	ids          []uint64 // of the members of config; deriving one costs more than handling a message
 	state        *raftpb.ConfState
-	folder       string          // its name, which a new folder has not
+	folder       string          // random name of the folder; empty in a folder of an older build
 	cached       []*raftpb.Entry // the newest entries, next to each other
 	weight       int             // bytes of cached
 	makeSnapshot func() (*raftpb.Snapshot, error)

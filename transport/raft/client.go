@@ -25,8 +25,8 @@ type Client struct {
 	Signer *Signer
 }
 
-// Change changes members, or queries them: at the node at an address, or at the
-// leader it names. The ring then has the list from the answer.
+// Change changes or queries the members. It asks the node at an address, and then the
+// leader that the node names. The ring gets the list of the answer.
 func (c Client) Change(ctx context.Context, address string, change Change) (raftlog.State, error) {
 	return c.ask(ctx, address, "/raft/members", change)
 }
@@ -41,7 +41,7 @@ func (c Client) ask(ctx context.Context, address, path string, question any) (st
 	if err != nil {
 		return state, err
 	}
-	for range 4 { // a follower, the leader, the one that it hands over to, and one to spare
+	for range 4 { // a follower, the leader, the voter that it hands over to, and one more
 		var to domain.NodeID
 		if to, err = c.whoIsAt(ctx, address); err != nil {
 			return state, err

@@ -84,7 +84,7 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 	if err != nil {
 		return leaderHint(err)
 	}
-	return h.tell(ctx, w, from)
+	return h.answerState(ctx, w, from)
 }
 
 // leaderWithin limits how long a change waits for an election.
@@ -125,9 +125,9 @@ func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
 	return list, nil
 }
 
-// disqualifies reports whether a change takes the vote of a node. A leader hands over
-// first: without its vote it leads no more, and the others would elect only once they
-// notice.
+// disqualifies reports whether a change takes the vote of a node. A leader first hands over
+// its leadership; otherwise the others would elect a new leader only after their election
+// timeout.
 func (c *Change) disqualifies(node domain.NodeID) bool {
 	return slices.ContainsFunc(c.Members, func(m ChangedMember) bool { return m.Node == node && m.Role != "voter" })
 }
@@ -152,7 +152,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, from *Sender, bod
 	defer cancel()
 	for _, m := range h.log.Configuration().Members {
 		if m.Node == from.Node && m.Key == join.Key && m.Address == join.Address {
-			return h.tell(ctx, w, from)
+			return h.answerState(ctx, w, from)
 		}
 		if m.Node == from.Node {
 			return domain.Errorf(domain.Conflict, "node %s is a member already; remove it before another takes its name", from.Node)
@@ -163,7 +163,7 @@ func (h *Handler) join(w http.ResponseWriter, r *http.Request, from *Sender, bod
 	if err != nil {
 		return leaderHint(err)
 	}
-	return h.tell(ctx, w, from)
+	return h.answerState(ctx, w, from)
 }
 
 // goodKey reports whether key is a valid public key.
@@ -175,8 +175,8 @@ func goodKey(key string) bool {
 	return err == nil
 }
 
-// tell answers with how this node sees the cluster, and signs the answer.
-func (h *Handler) tell(ctx context.Context, w http.ResponseWriter, to *Sender) error {
+// answerState answers with the state of the cluster as this node sees it, signed.
+func (h *Handler) answerState(ctx context.Context, w http.ResponseWriter, to *Sender) error {
 	state, err := h.log.State(ctx)
 	if err != nil {
 		return err

@@ -33,8 +33,8 @@ func (s Seal) message(part, at uint64, body []byte) []byte {
 	mac := hmac.New(sha256.New, s.key)
 	_, _ = io.WriteString(mac, "rift-message-1\n")
 	_, _ = mac.Write(s.request)
-	_, _ = mac.Write(beginning(part))
-	_, _ = mac.Write(beginning(at))
+	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, part))
+	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, at))
 	_, _ = mac.Write(body)
 	return mac.Sum(nil)
 }

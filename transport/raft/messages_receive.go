@@ -18,11 +18,11 @@ import (
 const (
 	maxInbound  = 256
 	answerAfter = time.Second      // from a message to the answer that it was taken
-	quietFor    = 2 * idleFor      // a stream without messages for so long ends
+	quietFor    = 2 * idleFor      // after which a stream without messages ends
 	answerTime  = 10 * time.Second // for the sender to read an answer
 )
 
-// CloseStreams ends all streams of messages: a server that shuts down waits for them.
+// CloseStreams ends all streams of messages, for which a server that shuts down waits.
 func (h *Handler) CloseStreams() { h.end() }
 
 // messages serves a stream of messages.
@@ -50,7 +50,7 @@ func (h *Handler) messages(w http.ResponseWriter, r *http.Request, from *Sender)
 	messages := &messageReader{in: bufio.NewReaderSize(r.Body, streamChunk), seal: from.seal, now: h.verifier.now}
 	for {
 		in.await()
-		body, err := messages.next() // the first call has the sender continue
+		body, err := messages.next() // the first call makes the server send 100 Continue
 		if err == nil {
 			err = h.takeMessage(r, from, body)
 		}
@@ -65,8 +65,8 @@ func (h *Handler) messages(w http.ResponseWriter, r *http.Request, from *Sender)
 	}
 }
 
-// isEnd reports whether a stream ended without a fault of its sender's: it has no more to
-// send, or is gone, or this node ends.
+// isEnd reports whether a stream ended without a fault of its sender: the sender has no
+// more to send or is gone, or this node stops.
 func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || domain.CodeOf(err) == domain.Unavailable
 }
@@ -109,7 +109,7 @@ type inbound struct {
 	until   time.Time // the deadline for reading
 }
 
-// await allows for the time until the next message.
+// await extends the deadline for reading the next message.
 func (in *inbound) await() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -122,8 +122,8 @@ func (in *inbound) await() {
 // interrupt ends the stream.
 func (in *inbound) interrupt() { in.close(io.EOF) }
 
-// took counts a message. It is answered soon, together with those that follow; the first
-// one at once, which tells the sender that the stream is open.
+// took counts a message. It answers the first message at once, which tells the sender that
+// the stream is open, and later ones together, answerAfter the first of them.
 func (in *inbound) took(w http.ResponseWriter) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -133,12 +133,12 @@ func (in *inbound) took(w http.ResponseWriter) {
 		in.write(streamAnswer{Taken: 1})
 	} else if !in.pending {
 		in.pending = true
-		time.AfterFunc(answerAfter, in.tell)
+		time.AfterFunc(answerAfter, in.acknowledge)
 	}
 }
 
-// tell answers how many messages were taken.
-func (in *inbound) tell() {
+// acknowledge answers how many messages were taken.
+func (in *inbound) acknowledge() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.pending = false; !in.closed {

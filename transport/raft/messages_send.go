@@ -18,8 +18,7 @@ const idleFor = 30 * time.Second
 // streamChunk is the size at which messages are sent without adding those that follow.
 const streamChunk = 32 << 10
 
-// outbound is the body of an open stream of messages: the transport reads from it what it
-// sends.
+// outbound is the body of an open stream of messages, from which the HTTP client reads.
 type outbound struct {
 	lane *lane
 	seal Seal
@@ -33,7 +32,7 @@ type outbound struct {
 	closed      bool
 	finished    bool // it ended because there was nothing to send
 	sent, taken uint64
-	buf, left   []byte // messages that are sent, and what was not read of them yet
+	buf, left   []byte // encoded messages, and the part that was not read yet
 }
 
 // stream sends the messages of a queue over one stream until it ends. It returns nil if
@@ -96,7 +95,7 @@ func (s *outbound) why(err error) error {
 	return domain.Errorf(domain.Unavailable, "the node ended the stream of messages")
 }
 
-// took notes how many messages the node took.
+// took records how many messages the node took.
 func (s *outbound) took(taken uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +128,8 @@ func (s *outbound) Read(into []byte) (int, error) {
 	}
 }
 
-// fill reads what is queued.
+// fill copies encoded messages into a buffer, and takes more from the queue if there are
+// none.
 func (s *outbound) fill(into []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

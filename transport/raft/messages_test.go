@@ -76,7 +76,7 @@ func TestBadStreams(t *testing.T) {
 		{"signed as an answer", func(seal Seal) []byte {
 			sent := uint64(time.Now().UnixMilli())
 			head := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(good))), sent)
-			return append(append(head, good...), seal.of(2, append(beginning(sent), good...))...)
+			return append(append(head, good...), seal.of(2, append(binary.BigEndian.AppendUint64(nil, sent), good...))...)
 		}, domain.Unauthorized},
 		{"garbage", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now(), []byte("garbage")) }, domain.Invalid},
 		{"of another node", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now(), marshal(t, heartbeat("n3"))) }, domain.Forbidden},

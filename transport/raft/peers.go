@@ -54,7 +54,7 @@ type lane struct {
 	bytes int
 	wake  chan struct{} // holds one token while the queue is not empty
 
-	silent bool // the node did not take the last message; of the goroutine that sends
+	silent bool // the node did not take the last message; used only by the goroutine that sends
 }
 
 // outgoing is a message, and the path that it has in a request of its own.
@@ -179,7 +179,7 @@ func (l *lane) put(o outgoing) {
 	l.signal()
 }
 
-// signal wakes who sends.
+// signal wakes the goroutine that sends.
 func (l *lane) signal() {
 	select {
 	case l.wake <- struct{}{}:
@@ -214,8 +214,8 @@ func (l *lane) empty() bool {
 	return len(l.queue) == 0
 }
 
-// run sends queued messages until Close: over a stream, or in a request each to a node
-// that has no streams yet.
+// run sends queued messages until Close: over a stream, or one per request to an older
+// node that has no streams.
 func (p *Peers) run(l *lane) {
 	var postsUntil time.Time
 	for {
@@ -248,7 +248,7 @@ func (p *Peers) run(l *lane) {
 	}
 }
 
-// takes notes that a node takes messages.
+// takes records that a node takes messages.
 func (p *Peers) takes(l *lane) {
 	if l.silent {
 		p.logger.Info("a node takes messages again", "node", l.to, "address", l.address)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"hash"
 	"io"
@@ -78,7 +79,7 @@ func (s *Signer) Sign(r *http.Request, to domain.NodeID, body []byte) (seal Seal
 	}
 	s.mu.Lock()
 	s.count++
-	nonce, folder := s.start+hex.EncodeToString(beginning(s.count)), s.says.Folder
+	nonce, folder := s.start+hex.EncodeToString(binary.BigEndian.AppendUint64(nil, s.count)), s.says.Folder
 	s.mu.Unlock()
 	digest := sha256.Sum256(body)
 	r.Header.Set(headerCluster, s.ring.Cluster)
@@ -98,10 +99,6 @@ func (s *Signer) Sign(r *http.Request, to domain.NodeID, body []byte) (seal Seal
 	signature := sum(key, r)
 	r.Header.Set(headerSignature, hex.EncodeToString(signature))
 	return Seal{key, signature}, nil
-}
-
-func beginning(n uint64) []byte {
-	return []byte{byte(n >> 56), byte(n >> 48), byte(n >> 40), byte(n >> 32), byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
 }
 
 // signed lists the headers that a signature covers. Each value is on a line of its
@@ -137,7 +134,7 @@ func (s Seal) begin(part uint64) hash.Hash {
 	mac := hmac.New(sha256.New, s.key)
 	_, _ = io.WriteString(mac, "rift-answer-1\n")
 	_, _ = mac.Write(s.request)
-	_, _ = mac.Write(beginning(part))
+	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, part))
 	return mac
 }
 

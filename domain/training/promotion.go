@@ -185,7 +185,7 @@ func (f PromotionFacts) gainGate(gate string, p PromotionPolicy) GateVerdict {
 		gain, low, how = estimate.Elo, estimate.Low, fmt.Sprintf("by %d games against the model in use", result.Games())
 	case f.Candidate != nil && f.Current != nil:
 		gain = f.Candidate.Elo - f.Current.Elo
-		low = gain - 1.959963984540054*math.Hypot(f.Candidate.Error, f.Current.Error)
+		low = gain - rating.Z95*math.Hypot(f.Candidate.Error, f.Current.Error)
 		how = "by the ratings"
 	default:
 		return unknown(wanted, "no games against the model in use, and no ratings of both")

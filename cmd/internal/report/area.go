@@ -8,13 +8,12 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// area is a report in the making on what an area's read model shows, folded over a
-// stretch of a log from its beginning on.
+// area is the fold of a report that is read from an area's read model in memory.
 type area struct {
 	excerpt
 	models  *store.Memory
 	types   []string        // of the area's events, in order
-	touched map[string]bool // ids of streams of which something happened in the window
+	touched map[string]bool // ids of streams with events in the window
 }
 
 func newArea(catalog *domain.Catalog, window Window, model projections.Projection, events []domain.Def) (area, error) {
@@ -30,10 +29,10 @@ func newArea(catalog *domain.Catalog, window Window, model projections.Projectio
 	return a, nil
 }
 
-// Types are the events that the report is made of.
+// Types returns the types of events that the report needs.
 func (a *area) Types() []string { return a.types }
 
-// Apply folds the next event. It answers false once the window is over.
+// Apply folds the next event. It returns false once the window is over.
 func (a *area) Apply(e domain.Envelope) (more bool, err error) {
 	if looks, more := a.sees(e); !looks {
 		return more, nil
@@ -51,5 +50,5 @@ func (a *area) Apply(e domain.Envelope) (more bool, err error) {
 	return true, nil
 }
 
-// Empty tells that nothing happened in the window.
+// Empty reports whether no event was in the window.
 func (a *area) Empty() bool { return len(a.touched) == 0 }

@@ -9,27 +9,27 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Reign is a stretch of time in which a node led: by the log's own elections, or in
-// the eyes of an observer.
+// Reign is a period in which a node led, by the log's own elections or as an observer
+// reported.
 type Reign struct {
 	Leader   domain.NodeID   `json:"leader"`
 	Term     uint64          `json:"term,omitempty"`
 	Elected  bool            `json:"elected"`
-	By       string          `json:"observer,omitempty"` // who saw it lead; empty: it was elected on this log
+	By       string          `json:"observer,omitempty"` // the observer; empty: it was elected on this log
 	Since    time.Time       `json:"since"`
 	Position domain.Position `json:"position"`
-	Until    *time.Time      `json:"until"` // null: to the end
+	Until    *time.Time      `json:"until"` // null: it lasts
 	Lasted   Seconds         `json:"lasted_seconds"`
-	Seen     int             `json:"seen"`
+	Seen     int             `json:"seen"` // number of reports
 }
 
-// Believed is a node that was believed to lead, and by whom.
+// Believed is a reported leader and its observers.
 type Believed struct {
 	Leader domain.NodeID `json:"leader"`
 	By     []string      `json:"by"`
 }
 
-// Disagreement is a stretch of time in which several nodes were believed to lead.
+// Disagreement is a period in which several nodes were reported to lead.
 type Disagreement struct {
 	Since    time.Time       `json:"since"`
 	Position domain.Position `json:"position"`
@@ -38,7 +38,7 @@ type Disagreement struct {
 	Leaders  []Believed      `json:"leaders"`
 }
 
-// QuorumLoss is a stretch of time in which no majority of the configured voters answered.
+// QuorumLoss is a period in which no majority of the configured voters answered.
 type QuorumLoss struct {
 	Since    time.Time       `json:"since"`
 	Position domain.Position `json:"position"`
@@ -46,7 +46,7 @@ type QuorumLoss struct {
 	Lasted   Seconds         `json:"lasted_seconds"`
 	Voters   int             `json:"voters"`
 	Majority int             `json:"majority"`
-	Reckoned int             `json:"reckoned_quorum"` // as the cluster had it
+	Reckoned int             `json:"reckoned_quorum"` // the quorum that the cluster used
 	Least    int             `json:"least_alive"`
 	Missing  []string        `json:"missing"`
 }
@@ -58,10 +58,10 @@ type Failover struct {
 	From     domain.NodeID   `json:"from"`
 	To       domain.NodeID   `json:"to"`
 	Term     uint64          `json:"term"`
-	Gap      *Seconds        `json:"gap_seconds"` // since the last event that the old leader decided; null: it says of none
+	Gap      *Seconds        `json:"gap_seconds"` // since the last event that the old leader decided; null: no event names it
 }
 
-// VoterLine is how a voter did.
+// VoterLine is the availability of a voter.
 type VoterLine struct {
 	Voter   domain.NodeID `json:"voter"`
 	Online  bool          `json:"online"`
@@ -69,7 +69,7 @@ type VoterLine struct {
 	Offline Seconds       `json:"offline_seconds"`
 }
 
-// Cluster is a report on who led.
+// Cluster is a report on leaders.
 type Cluster struct {
 	Log           Footer         `json:"log"`
 	Span          Seconds        `json:"span_seconds"`
@@ -79,18 +79,19 @@ type Cluster struct {
 	Losses        []QuorumLoss   `json:"below_quorum"`
 	Below         Seconds        `json:"below_quorum_seconds"`
 	Failovers     []Failover     `json:"failovers"`
-	Voters        []VoterLine    `json:"voters"` // those that changed most first
+	Voters        []VoterLine    `json:"voters"` // most changes first
 	Term          uint64         `json:"term"`
 	Hearsay       int            `json:"terms_by_hearsay"`
-	NoMajority    bool           `json:"quorum_is_no_majority"` // the cluster reckoned with fewer voters than a majority of those configured
-	Beyond        int            `json:"not_told,omitempty"`    // beyond the bounds of the report
+	NoMajority    bool           `json:"quorum_is_no_majority"` // the cluster used a quorum below a majority of the configured voters
+	Beyond        int            `json:"not_told,omitempty"`    // left out because of the report's bounds
 }
 
 func (r *Reign) end(e domain.Envelope)        { r.Until = endOf(r.Since, e) }
 func (d *Disagreement) end(e domain.Envelope) { d.Until = endOf(d.Since, e) }
 func (q *QuorumLoss) end(e domain.Envelope)   { q.Until = endOf(q.Since, e) }
 
-// endOf is when a stretch ends. Recorded clocks run backwards: not before it began.
+// endOf returns the end of a period. Recorded clocks may run backwards, so it is not
+// before the start.
 func endOf(since time.Time, e domain.Envelope) *time.Time {
 	until := e.Time.UTC()
 	if until.Before(since) {
@@ -99,7 +100,7 @@ func endOf(since time.Time, e domain.Envelope) *time.Time {
 	return &until
 }
 
-// Cluster tells who led in the window.
+// Cluster returns the report on leaders.
 func (f *Fold) Cluster() Cluster {
 	c, end := f.cluster, f.end().UTC()
 	answer := Cluster{
@@ -110,7 +111,7 @@ func (f *Fold) Cluster() Cluster {
 	if answer.Failovers == nil {
 		answer.Failovers = []Failover{}
 	}
-	// lasted is the part of a stretch that is in the window.
+	// lasted returns the part of a period that is in the window, and whether to report it.
 	lasted := func(since time.Time, until *time.Time) (Seconds, bool) {
 		to := end
 		if until != nil {

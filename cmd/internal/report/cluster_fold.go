@@ -11,23 +11,23 @@ import (
 	"github.com/ringrift/rift/domain/election"
 )
 
-// The bounds of a report on who led. What is beyond them is counted, not told.
+// The bounds of a report on leaders. What exceeds them is counted in Cluster.Beyond.
 const (
 	maxReigns    = 10_000
 	maxObservers = 256
 	maxHeard     = 4096
 )
 
-// logItself stands where an observer's name does, for what the log's own elections say.
+// logItself is the observer's name for the log's own elections.
 const logItself = ""
 
-// reignKey is a belief: an observer's, in a leader.
+// reignKey identifies an open reign.
 type reignKey struct {
 	observer string
 	leader   domain.NodeID
 }
 
-// clusterFold is who led in the window.
+// clusterFold is the state of a report on leaders.
 type clusterFold struct {
 	reigns   []Reign
 	open     map[reignKey]int // index in reigns
@@ -36,12 +36,12 @@ type clusterFold struct {
 	losses   []QuorumLoss
 	below    bool // the last of the losses is open
 	voters   map[domain.NodeID]*voterFold
-	heardOf  map[domain.NodeID]time.Time // the last event that a node decided
+	heardOf  map[domain.NodeID]time.Time // time of the last event that each node decided
 	changes  []Failover
 	leader   domain.NodeID // by the log's elections
 	term     uint64
 	adopted  int
-	minority bool // a quorum was reckoned that is no majority
+	minority bool // a quorum below a majority was used
 	beyond   int
 }
 
@@ -56,7 +56,7 @@ func newClusterFold() *clusterFold {
 	return &clusterFold{open: map[reignKey]int{}, voters: map[domain.NodeID]*voterFold{}, heardOf: map[domain.NodeID]time.Time{}}
 }
 
-// clusterHandlers is what each event does to a report on who led.
+// clusterHandlers are the handlers of a report on leaders, by event type.
 var clusterHandlers = func() map[string]func(*Fold, domain.Envelope) {
 	table := map[string]func(*Fold, domain.Envelope){}
 	on(table, (*Fold).leaderChanged)
@@ -76,7 +76,7 @@ var clusterHandlers = func() map[string]func(*Fold, domain.Envelope) {
 	return table
 }()
 
-// heard notes which node decided an event.
+// heard records the time of an event for the node that decided it.
 func (c *clusterFold) heard(e domain.Envelope) {
 	if e.Meta.Node == "" || e.Type == (election.LeaderChanged{}).EventType() {
 		return
@@ -118,7 +118,7 @@ func (f *Fold) leadersObserved(e domain.Envelope, event election.LeadersObserved
 	f.believes(e, string(event.Observer), slices.Compact(leaders), term)
 }
 
-// healed ends what its observer saw beside each other.
+// healed ends the reigns of its observer, if there are several.
 func (f *Fold) healed(e domain.Envelope, event election.SplitBrainHealed) {
 	var open []domain.NodeID
 	for key := range f.cluster.open {
@@ -131,7 +131,7 @@ func (f *Fold) healed(e domain.Envelope, event election.SplitBrainHealed) {
 	}
 }
 
-// believes brings what an observer believes in line with the leaders it names now.
+// believes ends and begins reigns so that an observer's open ones are the given leaders.
 func (f *Fold) believes(e domain.Envelope, observer string, leaders []domain.NodeID, term uint64) {
 	c := f.cluster
 	for key, at := range c.open {
@@ -157,7 +157,7 @@ func (f *Fold) believes(e domain.Envelope, observer string, leaders []domain.Nod
 	f.dispute(e)
 }
 
-// dispute opens or closes a window in which different nodes are believed to lead.
+// dispute begins, extends or ends a disagreement, by the open reigns.
 func (f *Fold) dispute(e domain.Envelope) {
 	c := f.cluster
 	believed := map[domain.NodeID][]string{}
@@ -195,7 +195,7 @@ func (f *Fold) dispute(e domain.Envelope) {
 	slices.SortFunc(window.Leaders, func(a, b Believed) int { return cmp.Compare(a.Leader, b.Leader) })
 }
 
-// merged is the union of two lists of names, in order.
+// merged returns the sorted union of two lists of names.
 func merged(a, b []string) []string {
 	all := append(slices.Clone(a), b...)
 	slices.Sort(all)
@@ -239,7 +239,7 @@ func (f *Fold) voterTurned(e domain.Envelope, voter domain.NodeID, online bool, 
 	}
 }
 
-// offline lists the voters that do not answer.
+// offline returns the voters that are offline, sorted.
 func (c *clusterFold) offline() []string {
 	var names []string
 	for id, v := range c.voters {

@@ -13,16 +13,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// maxBarsInTime bounds the stretches of one kind that are drawn.
+// maxBarsInTime bounds the periods of one kind that are drawn.
 const maxBarsInTime = 2000
 
-// bars draws stretches of time in rows, the first row on top.
+// bars draws periods in rows, the first row on top.
 type bars struct {
 	rows []string
 	end  time.Time
 }
 
-// SVG draws who led when, where that was disputed, and where no majority answered.
+// SVG draws the reigns, the disagreements, and the losses of quorum over time.
 func (c Cluster) SVG(w io.Writer) error {
 	leaders := map[domain.NodeID]bool{}
 	for _, reign := range c.Reigns {
@@ -87,7 +87,7 @@ func (c Cluster) SVG(w io.Writer) error {
 	return page(w, vg.Length(len(names))*8*vg.Millimeter+5*vg.Centimeter, c.Log.footerText(), p)
 }
 
-// stretch is a bar of a row.
+// stretch is a period in a row.
 type stretch struct {
 	row   string
 	since time.Time

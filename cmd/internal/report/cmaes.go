@@ -10,12 +10,12 @@ import (
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
 )
 
-// Searches is a report on searches by CMA-ES in the making: the read model that serves
-// /cmaes/status, folded over a stretch of a log.
+// Searches is the fold of a report on searches by CMA-ES, from the read model of
+// /cmaes/status.
 type Searches struct{ area }
 
-// NewSearches starts a report. What happened before the window is folded, and runs of
-// which nothing happened in it are left out.
+// NewSearches returns a fold without events. Runs without an event in the window are left
+// out of the report.
 func NewSearches(catalog *domain.Catalog, window Window) (*Searches, error) {
 	a, err := newArea(catalog, window, cmaesview.Projection(), cmaesrun.Events())
 	if err != nil {
@@ -24,15 +24,15 @@ func NewSearches(catalog *domain.Catalog, window Window) (*Searches, error) {
 	return &Searches{a}, nil
 }
 
-// SearchReport is what is told of searches.
+// SearchReport is a report on searches.
 type SearchReport struct {
-	Runs        []cmaesview.Status     `json:"runs"` // those that failed first, then those that run
+	Runs        []cmaesview.Status     `json:"runs"` // failed ones first, then running ones
 	One         *cmaesview.Status      `json:"one,omitempty"`
-	Generations []cmaesview.Generation `json:"generations,omitempty"` // of that one
+	Generations []cmaesview.Generation `json:"generations,omitempty"` // of One
 	Log         Footer                 `json:"log"`
 }
 
-// Report tells of all searches, and of one in full: the one named, or the only one.
+// Report returns the report on all searches, with one in full: the named or the only one.
 func (f *Searches) Report(run string) (report SearchReport, err error) {
 	err = f.models.View(func(v projections.View) error {
 		for key := range f.touched {

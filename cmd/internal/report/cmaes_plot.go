@@ -13,10 +13,10 @@ import (
 	cmaesview "github.com/ringrift/rift/projections/cmaes"
 )
 
-// maxDrawnStds bounds the variables whose deviations are drawn.
+// maxDrawnStds bounds the variables whose standard deviations are drawn.
 const maxDrawnStds = 24
 
-// searchPanel is one of the drawings of a search.
+// searchPanel is one plot of a search.
 type searchPanel struct {
 	plot  *plot.Plot
 	lines []searchLine
@@ -29,8 +29,8 @@ type searchLine struct {
 	value func(cmaesview.Generation) float64 // not a number: a gap
 }
 
-// SVG draws a search over its evaluations: fitness, step size and axis ratio, the
-// deviations of its variables, what was lost. Restarts are where lines break.
+// SVG draws a search over its evaluations: fitness, step size and axis ratio, standard
+// deviations of the variables, lost samples. Lines have gaps at restarts.
 func (r SearchReport) SVG(w io.Writer) error {
 	if r.One == nil {
 		return fmt.Errorf("want one run to draw, found %d", len(r.Runs))
@@ -46,7 +46,7 @@ func (r SearchReport) SVG(w io.Writer) error {
 		}
 		plots[i] = panel.plot
 		plots[i].X.Min = 0
-		plots[i].Legend.Left = false // most of them sink
+		plots[i].Legend.Left = false // most lines fall to the right
 	}
 	if !logarithmic {
 		plots[0].Y.Label.Text = "fitness"
@@ -108,14 +108,13 @@ func (r SearchReport) sigmaPanel() searchPanel {
 func (r SearchReport) stdsPanel() searchPanel {
 	names := r.One.Objective.Variables
 	panel := searchPanel{plot: base("Standard deviations of the variables", "", "log10")}
-	colors := []color.Color{blue, orange, green, red, grey}
 	n := len(r.One.Stds)
 	for i := range min(n, maxDrawnStds) {
 		name := fmt.Sprintf("x%d", i)
 		if len(names) == n {
 			name = names[i]
 		}
-		panel.lines = append(panel.lines, searchLine{name, colors[i%len(colors)], false, func(g cmaesview.Generation) float64 {
+		panel.lines = append(panel.lines, searchLine{name, curveColors[i%len(curveColors)], false, func(g cmaesview.Generation) float64 {
 			if i >= len(g.Stds) {
 				return math.NaN()
 			}

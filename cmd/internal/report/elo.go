@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// Elo is a report on ratings in the making: the facts that count, and how published
-// ratings moved. All facts up to the end of the window are rated; only what moved in
-// it is drawn.
+// Elo is the fold of a report on ratings: the facts about games, and the published
+// ratings. All facts up to the end of the window are rated; only published ratings in the
+// window are drawn.
 type Elo struct {
 	excerpt
 	catalog *domain.Catalog
@@ -22,7 +22,7 @@ type Elo struct {
 	open    bool
 }
 
-// ratedGame is the ratings of one config.
+// ratedGame is the facts and published ratings of one config.
 type ratedGame struct {
 	facts    []elo.Played
 	known    map[string]bool
@@ -41,19 +41,19 @@ type ratingMove struct {
 const (
 	maxEloFacts = 4 << 20
 	maxEloMoves = 1 << 20
-	eloCrossed  = 20 // players in crosstables
-	eloDrawn    = 6  // in the drawing
+	eloCrossed  = 20 // players in a crosstable
+	eloDrawn    = 6  // players whose curves are drawn
 )
 
-// Types are the events that the report is made of.
+// Types returns the types of events that the report needs.
 func (f *Elo) Types() []string { return slices.Sorted(maps.Keys(eloHandlers)) }
 
-// NewElo starts a report.
+// NewElo returns a fold without events.
 func NewElo(catalog *domain.Catalog, window Window) *Elo {
 	return &Elo{excerpt: newExcerpt(window), catalog: catalog, policy: elo.DefaultPolicy(), configs: map[domain.ConfigKey]*ratedGame{}}
 }
 
-// eloHandlers is what each event does to the report.
+// eloHandlers are the handlers of the report, by event type.
 var eloHandlers = func() map[string]func(*Elo, domain.Envelope) error {
 	table := map[string]func(*Elo, domain.Envelope) error{}
 	eloOn(table, func(f *Elo, _ domain.Envelope, e elo.MatchRecorded) error {
@@ -123,7 +123,7 @@ func (f *Elo) fact(config domain.ConfigKey, fact elo.Fact) error {
 	return nil
 }
 
-// Apply folds the next event. It answers false once the window is over.
+// Apply folds the next event. It returns false once the window is over.
 func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
 	if looks, more := f.sees(e); !looks {
 		return more, nil
@@ -142,7 +142,7 @@ func (f *Elo) Apply(e domain.Envelope) (more bool, err error) {
 	return true, handle(f, e)
 }
 
-// Ratings is what is told of the ratings of a game.
+// Ratings is a report on the ratings of one config.
 type Ratings struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
 	Method    elo.Method       `json:"method"`
@@ -152,20 +152,20 @@ type Ratings struct {
 	Log    Footer         `json:"log"`
 }
 
-// Curve is how a player's rating went: by day where the method rates days, else as it
-// was published.
+// Curve is a player's rating over time: by day if the method rates days, else as
+// published.
 type Curve struct {
 	ModelID string       `json:"model_id"`
 	Points  []CurvePoint `json:"points"`
 }
 
-// CurvePoint is a rating at a moment.
+// CurvePoint is a rating at a time.
 type CurvePoint struct {
 	At     time.Time `json:"at"`
 	Rating float64   `json:"rating"`
 }
 
-// Report rates the players of a game: the one named, or the only one there is.
+// Report rates the players of a config: of the named or the only one.
 func (f *Elo) Report(config string, asked elo.Asked) (Ratings, error) {
 	var there []string
 	for key, g := range f.configs {
@@ -215,10 +215,10 @@ func (f *Elo) Report(config string, asked elo.Asked) (Ratings, error) {
 	return out, nil
 }
 
-// Empty tells that nothing happened in the window.
+// Empty reports whether no event was in the window.
 func (f *Elo) Empty() bool { return !f.open || len(f.configs) == 0 }
 
-// counting is the facts that count, in the order that they are played in.
+// counting returns the facts that are not excluded, in the order of play.
 func (g *ratedGame) counting() []elo.Played {
 	games := make([]elo.Played, 0, len(g.facts))
 	for _, played := range g.facts {
@@ -232,7 +232,7 @@ func (g *ratedGame) counting() []elo.Played {
 	return games
 }
 
-// curves is how the ratings of the first models went.
+// curves returns the curves of the first models.
 func (g *ratedGame) curves(ranking elo.Ranking) []Curve {
 	curves := []Curve{}
 	for _, row := range ranking.Rankings {
@@ -259,5 +259,5 @@ func (g *ratedGame) curves(ranking elo.Ranking) []Curve {
 	return curves
 }
 
-// Title heads the report.
+// Title returns the title of the report.
 func (r Ratings) Title() string { return fmt.Sprintf("Ratings of %s by %s", r.ConfigKey, r.Method) }

@@ -12,12 +12,13 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
+	"github.com/ringrift/rift/domain/rating"
 )
 
-// eloBars is how many players are drawn with their errors.
+// eloBars bounds the players that are drawn with their errors.
 const eloBars = 20
 
-// SVG draws the ratings with 95 % bars, and how those of the first models went.
+// SVG draws the ratings with 95 % intervals, and the curves of the first models.
 func (r Ratings) SVG(w io.Writer) error {
 	bars, err := r.bars()
 	if err != nil {
@@ -31,7 +32,7 @@ func (r Ratings) SVG(w io.Writer) error {
 		}
 		curves := base(title, "time (UTC)", "Elo")
 		curves.X.Tick.Marker = timeTicks{}
-		colors := []color.Color{blue, orange, green, red, grey, color.Black}
+		colors := slices.Concat(curveColors, []color.Color{color.Black})
 		for i, curve := range r.Curves {
 			var points plotter.XYs
 			for _, p := range curve.Points {
@@ -47,7 +48,7 @@ func (r Ratings) SVG(w io.Writer) error {
 	return page(w, vg.Length(len(plots))*9*vg.Centimeter+footerRoom, r.Log.footerText(), plots...)
 }
 
-// widen keeps an axis from having no length.
+// widen gives an axis of length 0 a length, which gonum/plot requires.
 func widen(p *plot.Plot) {
 	if p.X.Min == p.X.Max {
 		p.X.Min, p.X.Max = p.X.Min-60, p.X.Max+60
@@ -57,30 +58,18 @@ func widen(p *plot.Plot) {
 	}
 }
 
-// ratedBars is points with errors, as gonum/plot asks for them.
-type ratedBars struct {
-	plotter.XYs
-	half []float64
-}
-
-// YError is half an interval, down and up.
-func (b ratedBars) YError(i int) (down, up float64) { return b.half[i], b.half[i] }
-
-// z95 is how many standard errors 95 % of a normal distribution is within.
-const z95 = 1.959963984540054
-
 func (r Ratings) bars() (*plot.Plot, error) {
 	p := base(r.Title()+", with 95 % intervals", "", "Elo")
 	rows := r.Rankings[:min(len(r.Rankings), eloBars)]
-	var with ratedBars
+	var with errorPoints
 	var names []string
 	for i, row := range rows {
 		half := 0.0
 		if row.Error != nil {
-			half = z95 * *row.Error
+			half = rating.Z95 * *row.Error
 		}
 		with.XYs = append(with.XYs, plotter.XY{X: float64(i), Y: row.Rating})
-		with.half = append(with.half, half)
+		with.YErrors = append(with.YErrors, struct{ Low, High float64 }{half, half})
 		names = append(names, domain.Clip(row.ModelID, 16))
 	}
 	if len(rows) == 0 {

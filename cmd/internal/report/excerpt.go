@@ -10,19 +10,19 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// excerpt is the part of a log that a report is about, and what of it was folded.
+// excerpt is the part of a log that a report covers, with what was folded so far.
 type excerpt struct {
 	window      Window
-	first, last domain.Position // that were seen
-	from, to    time.Time       // of the events that count
+	first, last domain.Position // of the events seen
+	from, to    time.Time       // of the events in the window
 	events      int
 	digest      hash.Hash
 }
 
 func newExcerpt(window Window) excerpt { return excerpt{window: window, digest: sha256.New()} }
 
-// sees takes the next event of the log: is it to be looked at, and does the window go
-// on after it. Recorded clocks run backwards, so a time never ends it for good.
+// sees reports whether the next event is not after the window, and whether later events
+// may be. Recorded clocks may run backwards, so only a position ends the window for good.
 func (s *excerpt) sees(e domain.Envelope) (looks, more bool) {
 	if s.window.To > 0 && e.Position > s.window.To {
 		return false, false
@@ -37,23 +37,23 @@ func (s *excerpt) sees(e domain.Envelope) (looks, more bool) {
 	return true, true
 }
 
-// note adds an event to the digest of what was folded.
+// note adds a folded event to the digest.
 func (s *excerpt) note(e domain.Envelope) {
 	s.events++
 	var head [28]byte
 	binary.BigEndian.PutUint64(head[:8], uint64(e.Position))
 	copy(head[8:24], e.ID[:])
 	binary.BigEndian.PutUint32(head[24:], uint32(len(e.Data)))
-	s.digest.Write(head[:]) // a hash takes everything
+	s.digest.Write(head[:]) // never fails
 	s.digest.Write(e.Data)
 }
 
-// holds tells whether an event is in the window, and not before it.
+// holds reports whether an event that sees accepted is in the window, not before it.
 func (s *excerpt) holds(e domain.Envelope) bool {
 	return e.Position >= s.window.From && !e.Time.Before(s.window.FromTime)
 }
 
-// count widens the times of what counts by an event, if it is in the window.
+// count extends the times of the footer by an event, if it is in the window.
 func (s *excerpt) count(e domain.Envelope) bool {
 	if !s.holds(e) {
 		return false
@@ -67,8 +67,8 @@ func (s *excerpt) count(e domain.Envelope) bool {
 	return true
 }
 
-// Covers widens what the report says it is about: a log that was read without
-// the events that it ignores holds more than it was shown.
+// Covers extends the positions of the footer. It is for a log of which only events of
+// Types were read.
 func (s *excerpt) Covers(first, last domain.Position) {
 	if s.first == 0 || first < s.first {
 		s.first = first

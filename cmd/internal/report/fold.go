@@ -1,17 +1,15 @@
-// Package report folds a log into what people ask of a cluster's past: how the
-// queue did, how the nodes did, how a gauntlet came to its decision, and who led.
-// One pass over the log in its order, integer
-// arithmetic on times that the events carry, memory that does not grow with the
-// log: items that have not ended, nodes, and a bounded number of bins. The same
-// events give the same report wherever they are read from.
+// Package report folds a log into reports on a cluster's past: on the queue, the nodes,
+// a gauntlet, ratings, promotions, searches, tournaments, and the leaders. A report takes
+// one pass over the log in its order. Times are those of events, sums of times are
+// integers, and most reports keep only items that have not ended, nodes, and a bounded
+// number of bins. The same events give the same report wherever they are read from.
 //
-// It is a fold of its own and no read model: a report is about any stretch of
-// the log, which rows kept per hour could not answer, it is asked now and then,
-// and every append and every rebuild would pay for it.
+// Reports are not read models: a report covers any part of the log, which rows per hour
+// could not, and is rarely requested, while every append and every rebuild would have to
+// maintain the rows.
 //
-// Read fold.go (what an event does), then queue.go, nodes.go, gauntlet.go and
-// cluster.go (what is told),
-// then plot.go (how it is drawn).
+// Read fold.go (state and the effect of an event), then queue.go, nodes.go, gauntlet.go
+// and cluster.go (the reports), then plot.go (the drawings).
 package report
 
 import (
@@ -24,28 +22,29 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// Seconds is a duration in a document.
+// Seconds is a duration in a report.
 type Seconds float64
 
 func seconds(d time.Duration) Seconds { return Seconds(d.Seconds()) }
 
-// micros is a sum of times: those of many nodes and GPUs over years fit.
+// micros is a sum of durations in microseconds, large enough for many nodes and GPUs over
+// years.
 type micros int64
 
 func (m micros) hours() float64   { return float64(m) / 3600e6 }
 func (m micros) seconds() Seconds { return Seconds(float64(m) / 1e6) }
 
-// Window is the stretch of the log that is told of. What happened before it is
-// folded, because items and leases reach into it, but not counted.
+// Window is the part of the log that a report covers. Events before it are folded,
+// because items and leases may extend into it, but not counted.
 type Window struct {
-	From     domain.Position // 0: from the first event
-	FromTime time.Time       // zero: any
-	To       domain.Position // 0: to the last
-	ToTime   time.Time       // zero: to the time of the last event
+	From     domain.Position // 0: the first event
+	FromTime time.Time       // zero: no bound
+	To       domain.Position // 0: the last event
+	ToTime   time.Time       // zero: no bound
 }
 
-// Types are the events that the report is made of; it ignores all others. None: it
-// looks at every event.
+// Types returns the types of events that the report needs; none means all. It ignores
+// others.
 func (f *Fold) Types() []string {
 	if f.cluster != nil {
 		return nil
@@ -58,8 +57,8 @@ func (f *Fold) Types() []string {
 	return names
 }
 
-// maxItems bounds the items that have not ended, and maxLost the leases that
-// ended without their holder; the oldest of those are forgotten.
+// maxItems bounds the items that have not ended; more are an error. maxLost bounds the
+// lost leases; the oldest are forgotten.
 const (
 	maxItems = 4 << 20
 	maxLost  = 1 << 16
@@ -74,39 +73,39 @@ type item struct {
 	blocked  []domain.TaskID
 	spawned  time.Time
 	position domain.Position
-	queued   time.Time // since when it may be claimed
-	until    time.Time // of a back-off
+	queued   time.Time // since when it can be claimed
+	until    time.Time // end of a back-off
 	gpu      int64     // thousandths of a GPU
 	lease    uint64
 	node     domain.NodeID
 	claimed  time.Time
-	share    micros // of the node, at the claim
+	share    micros // nodeFold.share at the claim
 }
 
 func (t *item) pending() bool {
 	return t.state == work.StateQueued || t.state == work.StateBlocked || t.state == work.StateWaiting || t.state == work.StateFailed
 }
 
-// lostKey names a lease.
+// lostKey identifies a lease.
 type lostKey struct {
 	task  domain.TaskID
 	lease uint64
 }
 
-// lostLease is one that ended while its holder may have gone on.
+// lostLease is a lease that ended while its holder may have continued to work.
 type lostLease struct {
 	node  domain.NodeID
 	ended time.Time
 	gpu   int64
 }
 
-// Fold is a report in the making. It belongs to one goroutine.
+// Fold is the state of a report while events are folded. Only one goroutine may use it.
 type Fold struct {
 	excerpt
 	catalog  *domain.Catalog
 	handlers map[string]func(*Fold, domain.Envelope)
 	rules    *sched.Rules
-	pauses   map[string]map[string]time.Time // kind → reason → end, zero for none
+	pauses   map[string]map[string]time.Time // end of each pause by kind and reason; zero: no end
 
 	items     map[domain.TaskID]*item
 	lost      map[lostKey]lostLease
@@ -114,17 +113,17 @@ type Fold struct {
 	nodes     map[domain.NodeID]*nodeFold
 	queue     queueFold
 	gauntlets gauntletsFold
-	cluster   *clusterFold // of a report on who led; nil in any other
+	cluster   *clusterFold // of a report on leaders; nil in others
 
 	open    bool      // the window has begun
 	start   time.Time // of the window
-	now     time.Time // the latest moment seen
-	counted bool      // the event in turn is in the window
-	pending int
-	held    int
+	now     time.Time // the latest time of an event
+	counted bool      // the current event is in the window
+	pending int       // items
+	held    int       // items
 }
 
-// New starts a report.
+// New returns the fold of a report on the queue and the nodes.
 func New(catalog *domain.Catalog, window Window) (*Fold, error) {
 	rules, err := work.DefaultPolicy().Rules()
 	if err != nil {
@@ -137,8 +136,8 @@ func New(catalog *domain.Catalog, window Window) (*Fold, error) {
 	}, nil
 }
 
-// NewCluster starts a report on who led. It has to see every event: when a leader was
-// last heard of, any of them may say.
+// NewCluster returns the fold of a report on leaders. It needs every event, because any
+// event may be the last that a leader decided.
 func NewCluster(catalog *domain.Catalog, window Window) (*Fold, error) {
 	f, err := New(catalog, window)
 	if err != nil {
@@ -148,7 +147,7 @@ func NewCluster(catalog *domain.Catalog, window Window) (*Fold, error) {
 	return f, nil
 }
 
-// Apply folds the next event. It answers false once the window is over.
+// Apply folds the next event. It returns false once the window is over.
 func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	if looks, more := f.sees(e); !looks {
 		return more, nil
@@ -190,21 +189,21 @@ func (f *Fold) Apply(e domain.Envelope) (more bool, err error) {
 	return true, nil
 }
 
-// Footer says what a report was made of.
+// Footer identifies the events that a report was made from.
 type Footer struct {
 	First     domain.Position `json:"first_position"` // of the window
 	Last      domain.Position `json:"last_position"`
 	From      time.Time       `json:"from"`
 	To        time.Time       `json:"to"`
-	Events    int             `json:"events"` // folded: those that the report is about, from the first of the log on
-	Digest    string          `json:"digest"` // of those: SHA-256 over their positions, ids and payloads
+	Events    int             `json:"events"` // number of folded events, including those before the window
+	Digest    string          `json:"digest"` // SHA-256 of their positions, ids and payloads
 	Estimated string          `json:"percentiles,omitempty"`
 }
 
-// Empty tells that nothing happened in the window.
+// Empty reports whether no event was in the window.
 func (f *Fold) Empty() bool { return !f.open }
 
-// end is the moment the report is about last.
+// end returns the end of the window, or the time of the last event.
 func (f *Fold) end() time.Time {
 	if f.window.ToTime.IsZero() {
 		return f.now
@@ -219,7 +218,7 @@ func (f *Fold) footer() Footer {
 	return footer
 }
 
-// inWindow is the part of a stretch of time that is counted.
+// inWindow returns the part of a period that is in the window.
 func (f *Fold) inWindow(from, to time.Time) micros {
 	if !f.open {
 		return 0
@@ -230,7 +229,7 @@ func (f *Fold) inWindow(from, to time.Time) micros {
 	return micros(max(to.Sub(from), 0).Microseconds())
 }
 
-// moved keeps count of the queue's length.
+// moved changes the state of an item and the counts of pending and held items.
 func (f *Fold) moved(t *item, to work.State) {
 	count := func(by int) {
 		switch {
@@ -246,7 +245,7 @@ func (f *Fold) moved(t *item, to work.State) {
 	count(1)
 }
 
-// classOf is the class of a task type under the policy of the moment.
+// classOf returns the class of a task type under the current policy.
 func (f *Fold) classOf(kind string) string {
 	if class := f.rules.Type(kind).Class; class != "" {
 		return class
@@ -254,7 +253,7 @@ func (f *Fold) classOf(kind string) string {
 	return f.rules.Policy().OtherClass
 }
 
-// starves tells how long an item of a class may wait; 0 when nobody says.
+// starves returns how long an item of a class may wait; 0: no limit.
 func (f *Fold) starves(class string) time.Duration {
 	if class == "" {
 		return 0
@@ -267,8 +266,8 @@ func (f *Fold) starves(class string) time.Duration {
 	return 0
 }
 
-// gpuOf is what an item takes of GPUs, in thousandths: what its payload asks for
-// (num_gpu, gpu_milli), else one when it requires one or its type needs one.
+// gpuOf returns the GPUs of an item in thousandths: those that its payload requests
+// (num_gpu, gpu_milli), else one if the item requires one or its type needs one.
 func (f *Fold) gpuOf(spawned work.Spawned) int64 {
 	var asked struct {
 		NumGPU   *int64 `json:"num_gpu"`
@@ -287,5 +286,5 @@ func (f *Fold) gpuOf(spawned work.Spawned) int64 {
 	return 0
 }
 
-// maxGPUs bounds what one payload may say of itself.
+// maxGPUs bounds the GPUs of one item and of one node.
 const maxGPUs = 1 << 10

@@ -15,14 +15,14 @@ import (
 // maxGauntlets bounds the gauntlets of one report.
 const maxGauntlets = 1 << 16
 
-// gauntletsFold is what a report knows of gauntlets.
+// gauntletsFold is the gauntlets of a report.
 type gauntletsFold struct {
 	wanted gauntlet.ID // empty: the one that began last
 	last   gauntlet.ID
 	by     map[gauntlet.ID]*gauntletFold
 }
 
-// gauntletFold is a gauntlet and every look at its test.
+// gauntletFold is a gauntlet with every look at its sequential test.
 type gauntletFold struct {
 	state    gauntlet.Gauntlet
 	looks    []gauntlet.Look
@@ -31,8 +31,8 @@ type gauntletFold struct {
 	updated  time.Time
 }
 
-// NewGauntlet starts a report on one gauntlet: the named one, or the one that began
-// last.
+// NewGauntlet returns the fold of a report on one gauntlet: the named one, or the one
+// that began last.
 func NewGauntlet(catalog *domain.Catalog, window Window, id gauntlet.ID) (*Fold, error) {
 	f, err := New(catalog, window)
 	if err != nil {
@@ -76,11 +76,11 @@ var gauntletHandlers = map[string]func(*Fold, domain.Envelope){
 	},
 }
 
-// step takes an event into a gauntlet that runs.
+// step applies an event to its gauntlet, and calls more if the gauntlet is running.
 func (s *gauntletsFold) step(id gauntlet.ID, e domain.Envelope, more func(*gauntletFold)) {
 	g := s.by[id]
 	if g == nil {
-		return // it began before the log does
+		return // it began before the log
 	}
 	if more != nil && g.state.State() == "running" {
 		more(g)
@@ -88,7 +88,7 @@ func (s *gauntletsFold) step(id gauntlet.ID, e domain.Envelope, more func(*gaunt
 	g.state, g.updated = g.state.Evolve(e), e.Time
 }
 
-// Gauntlet is how a gauntlet came to where it is.
+// Gauntlet is a report on one gauntlet.
 type Gauntlet struct {
 	GauntletID gauntlet.ID      `json:"gauntlet_id"`
 	ConfigKey  domain.ConfigKey `json:"config_key"`
@@ -101,10 +101,10 @@ type Gauntlet struct {
 	Games      int              `json:"games"`
 	Wanted     int              `json:"games_wanted"`
 
-	Test      *GauntletTest       `json:"test"` // nil: there is none, or no game of it yet
+	Test      *GauntletTest       `json:"test"` // nil: no test, or no game of it yet
 	Opponents []GauntletOpponent  `json:"opponents"`
 	Looks     []gauntlet.Look     `json:"looks"`
-	Workers   []GauntletWorker    `json:"workers"` // those most unlike the others first
+	Workers   []GauntletWorker    `json:"workers"` // those that differ most from the others first
 	Excluded  []GauntletExclusion `json:"excluded,omitempty"`
 	Log       Footer              `json:"log"`
 }
@@ -120,22 +120,22 @@ type GauntletTest struct {
 	Lower       float64           `json:"lower"`
 	Upper       float64           `json:"upper"`
 	Elo         float64           `json:"elo"`
-	Error       float64           `json:"error"` // half of the 95 % interval
+	Error       float64           `json:"error"` // half of the 95 % interval, in Elo
 	LOS         float64           `json:"los"`
 	NElo        *float64          `json:"nelo"` // normalized Elo; nil: results do not vary
 	NEloError   *float64          `json:"nelo_error"`
 	Wilson      []float64         `json:"wilson,omitempty"` // 95 % interval of the score
 	Stopped     *gauntlet.Stopped `json:"stopped,omitempty"`
-	Alike       bool              `json:"alike"` // every pair or game ended alike
+	Alike       bool              `json:"alike"` // every pair or game had the same result
 
-	// Of a test that is open, were the strength what it looks like now: in units of
-	// two games where games are paired, else of one.
+	// A forecast for an open test, if the strength is as measured so far. A unit is two
+	// games if games are paired, else one.
 	Unit      string   `json:"unit"`              // pairs, games
 	Remaining *float64 `json:"remaining_units"`   // expected until a bound is reached
-	Passes    *float64 `json:"pass_probability"`  // that it is the upper one
-	WouldEnd  *int     `json:"would_end_at"`      // games at which the ratio reaches the bound it tends to
+	Passes    *float64 `json:"pass_probability"`  // of reaching the upper bound
+	WouldEnd  *int     `json:"would_end_at"`      // games until the ratio reaches a bound at its present rate
 	Tends     string   `json:"tends,omitempty"`   // better, worse
-	PassesAt  *float64 `json:"would_pass_at_elo"` // the least Elo measured over all its games at which it would pass
+	PassesAt  *float64 `json:"would_pass_at_elo"` // the least Elo that would pass if it is measured over all games of the test
 }
 
 // GauntletOpponent is the games against one opponent.
@@ -146,14 +146,14 @@ type GauntletOpponent struct {
 	Error float64 `json:"error"`
 }
 
-// GauntletWorker is what one worker played of the parts that count.
+// GauntletWorker is the games of one worker in the parts that count.
 type GauntletWorker struct {
 	NodeID   domain.NodeID `json:"node_id"`
 	Parts    int           `json:"parts"`
 	Games    int           `json:"games"`
 	Score    float64       `json:"score"`
-	Residual *float64      `json:"residual"` // standard deviations off the others; nil: it played too little to say
-	P        *float64      `json:"p"`        // probability of such differences among workers that are alike
+	Residual *float64      `json:"residual"` // standard deviations from the others; nil: too few games
+	P        *float64      `json:"p"`        // probability of such differences between equal workers
 }
 
 // GauntletExclusion is a worker whose games do not count.
@@ -163,7 +163,8 @@ type GauntletExclusion struct {
 	Reason string        `json:"reason"`
 }
 
-// Gauntlet tells of the gauntlet that the report is on.
+// Gauntlet returns the report. It is a NotFound error if the gauntlet did not begin in
+// this part of the log.
 func (f *Fold) Gauntlet() (Gauntlet, error) {
 	id := f.gauntlets.wanted
 	if id == "" {
@@ -248,7 +249,7 @@ func (g *gauntletFold) workers() []GauntletWorker {
 	return workers
 }
 
-// test tells what the games against the tested opponent say.
+// test returns the test by the games against the tested opponent.
 func (g *gauntletFold) test(result elo.OpponentResult) *GauntletTest {
 	sprt := g.state.SPRT(gauntlet.DefaultPolicy())
 	cells := result.Distribution()
@@ -286,8 +287,8 @@ func (g *gauntletFold) test(result elo.OpponentResult) *GauntletTest {
 	return t
 }
 
-// foresee takes the log likelihood ratio for a Brownian motion from where it is, with
-// the drift that it had so far and the variance that the results have.
+// foresee fills in the forecast. It models the log likelihood ratio as a Brownian motion
+// from its present value, with its mean drift so far and the variance of the results.
 func (t *GauntletTest) foresee(sprt gauntlet.SPRT, cells []float64) {
 	units := 0.0
 	for _, n := range cells {
@@ -312,7 +313,7 @@ func (t *GauntletTest) foresee(sprt gauntlet.SPRT, cells []float64) {
 	}
 }
 
-// each is the games of a unit.
+// each returns the number of games in a unit.
 func each(cells []float64) float64 {
 	if len(cells) == 5 {
 		return 2
@@ -320,7 +321,7 @@ func each(cells []float64) float64 {
 	return 1
 }
 
-// spread is the variance of the ratio per unit; 0 where the model has no closed form.
+// spread returns the variance of the ratio per unit; 0 if the model has no closed form.
 func spread(test rating.Test, cells []float64) float64 {
 	mean, variance := scores(cells)
 	switch test.Model {
@@ -371,8 +372,8 @@ func exit(drift, variance, low, high float64) (units, top float64) {
 	return (top*high + (1-top)*low) / drift, top
 }
 
-// passesAt is the least Elo that passes when it is measured over all units that the
-// test may have, its results spread as they are now: nil when none up to 1000 does.
+// passesAt returns the least Elo that passes if it is measured over all units of the test
+// with the present variance of results; nil if none below a score of 0.996 does.
 func passesAt(test rating.Test, cells []float64, units, upper float64) *float64 {
 	if test.Model != rating.LogisticModel {
 		return nil
@@ -381,7 +382,7 @@ func passesAt(test rating.Test, cells []float64, units, upper float64) *float64 
 	if variance == 0 || units == 0 {
 		return nil
 	}
-	// The quick form of the ratio: (s1 - s0)(2s - s0 - s1)N/(2 variance).
+	// This inverts the approximate ratio (s1 - s0)(2s - s0 - s1)N/(2 variance).
 	s0, s1 := rating.Expected(test.Elo0), rating.Expected(test.Elo1)
 	score := (s0+s1)/2 + upper*variance/((s1-s0)*units)
 	if !(score > 0 && score < 0.996) {

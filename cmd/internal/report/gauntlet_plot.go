@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// SVG draws the log likelihood ratio against the bounds of the test, and the Elo over
-// the tested opponent with its interval, by games.
+// SVG draws, over the games, the log likelihood ratio with the bounds of the test, and the
+// Elo over the tested opponent with its 95 % interval.
 func (g Gauntlet) SVG(w io.Writer) error {
 	title := fmt.Sprintf("%s: %s", g.GauntletID, g.State)
 	if g.Decision != "" {

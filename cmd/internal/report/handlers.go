@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// handlers is what each event does to a report, by its type.
+// handlers are the handlers of the reports on the queue and the nodes, by event type.
 var handlers = func() map[string]func(*Fold, domain.Envelope) {
 	table := map[string]func(*Fold, domain.Envelope){}
 	on(table, (*Fold).spawned)
@@ -84,7 +84,7 @@ func (f *Fold) unblocked(e domain.Envelope, event work.Unblocked) {
 func (f *Fold) claimed(e domain.Envelope, claim work.Claimed) {
 	t := f.items[claim.TaskID]
 	if t == nil {
-		return // a recording that begins in the middle: nothing is known of its wait
+		return // the log begins after the item, so its wait is unknown
 	}
 	f.release(t, e.Time)
 	if claim.Decision != nil && claim.Decision.Class != "" {
@@ -112,10 +112,10 @@ func (f *Fold) claimed(e domain.Envelope, claim work.Claimed) {
 	f.nodes[claim.NodeID].Attempts++
 }
 
-// took is the time of a lease, and of the GPUs that it had meanwhile.
+// took is the duration of a lease, and the GPU time it used.
 type took struct{ time, gpu micros }
 
-// release ends the time a lease counts for its node, and answers how long it was.
+// release ends the lease of an item on its node, and returns what it took.
 func (f *Fold) release(t *item, at time.Time) took {
 	if !t.state.Held() {
 		return took{}
@@ -131,7 +131,7 @@ func (f *Fold) release(t *item, at time.Time) took {
 	return held
 }
 
-// waste counts an attempt that came to nothing.
+// waste counts an attempt without a result.
 func (f *Fold) waste(t *item, why *wasted, held took) {
 	why.add(held)
 	if node := f.nodes[t.node]; node != nil {
@@ -140,7 +140,7 @@ func (f *Fold) waste(t *item, why *wasted, held took) {
 	}
 }
 
-// lose remembers a lease whose holder may still report.
+// lose records a lease whose holder may still report.
 func (f *Fold) lose(id domain.TaskID, t *item, at time.Time) {
 	key := lostKey{id, t.lease}
 	f.lost[key] = lostLease{t.node, at, t.gpu}
@@ -151,10 +151,10 @@ func (f *Fold) lose(id domain.TaskID, t *item, at time.Time) {
 	}
 }
 
-// milliGPU is a stretch of time on some thousandths of a GPU, in GPU time.
+// milliGPU returns the GPU time of a duration on some thousandths of a GPU.
 func milliGPU(d micros, thousandths int64) micros { return d / 1000 * micros(thousandths) }
 
-// ended takes an item out.
+// ended removes an item.
 func (f *Fold) ended(id domain.TaskID, t *item) {
 	f.moved(t, "")
 	delete(f.items, id)
@@ -278,7 +278,7 @@ func (f *Fold) cancelled(e domain.Envelope, event work.Cancelled) {
 	if f.counted {
 		f.queue.Cancelled++
 		if t.state.Held() {
-			f.queue.cancellations.add(held) // somebody's wish, not the node's waste
+			f.queue.cancellations.add(held) // requested by its owner, so not the node's waste
 		}
 	}
 	f.ended(event.TaskID, t)
@@ -302,8 +302,8 @@ func (f *Fold) refused(_ domain.Envelope, event work.Refused) {
 	}
 }
 
-// rejected counts a report from somebody without the live lease. What its sender
-// did since the lease ended was in vain.
+// rejected counts a report whose sender does not hold the lease. The time since the lease
+// ended is wasted.
 func (f *Fold) rejected(e domain.Envelope, event work.CompletionRejected) {
 	key := lostKey{event.TaskID, event.Lease}
 	lease, known := f.lost[key]

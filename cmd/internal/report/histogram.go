@@ -5,13 +5,12 @@ import (
 	"time"
 )
 
-// Histogram counts durations in buckets that grow with them, so that millions
-// of them take a few kilobytes. Below 64 ms a bucket is one millisecond; above,
-// every power of two is cut into 32, and a percentile is the middle of its
-// bucket: off by 1/64 of itself (1.6 %) at most. Count, sum and extremes are
-// exact. The zero value is empty.
+// Histogram counts durations in buckets of growing width, so that millions of them take a
+// few kilobytes. Below 64 ms a bucket is 1 ms wide; above, each power of two is divided
+// into 32 buckets. A percentile is the middle of its bucket, which is wrong by at most
+// 1/64 (1.6 %). Count, mean and maximum are exact. The zero value is empty.
 type Histogram struct {
-	counts []uint64 // grows to the largest bucket seen; at most maxBucket
+	counts []uint64 // up to the largest bucket seen
 	count  uint64
 	sum    time.Duration
 	max    time.Duration
@@ -22,7 +21,7 @@ const (
 	subBuckets = 32
 )
 
-// bucketOf is the bucket of a number of milliseconds.
+// bucketOf returns the bucket of a duration in milliseconds.
 func bucketOf(ms uint64) int {
 	if ms < exactBelow {
 		return int(ms)
@@ -31,7 +30,7 @@ func bucketOf(ms uint64) int {
 	return exactBelow + (power-6)*subBuckets + int(ms>>(power-5)) - subBuckets
 }
 
-// middleOf is the duration that stands for a bucket.
+// middleOf returns the middle of a bucket.
 func middleOf(bucket int) time.Duration {
 	if bucket < exactBelow {
 		return time.Duration(bucket) * time.Millisecond
@@ -41,7 +40,7 @@ func middleOf(bucket int) time.Duration {
 	return time.Duration(part)*width + width/2
 }
 
-// Add counts a duration; one below zero, from clocks that disagree, is zero.
+// Add counts a duration. A negative one, which clocks that disagree cause, counts as 0.
 func (h *Histogram) Add(d time.Duration) {
 	d = max(d, 0)
 	bucket := bucketOf(uint64(d.Milliseconds()))
@@ -54,7 +53,7 @@ func (h *Histogram) Add(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
-// Merge adds what another one counted.
+// Merge adds the durations of another histogram.
 func (h *Histogram) Merge(other *Histogram) {
 	for len(h.counts) < len(other.counts) {
 		h.counts = append(h.counts, 0)
@@ -67,13 +66,13 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.max = max(h.max, other.max)
 }
 
-// Count is how many durations there are.
+// Count returns the number of durations.
 func (h *Histogram) Count() uint64 { return h.count }
 
-// Max is the longest; 0 when there is none.
+// Max returns the longest duration; 0 if there is none.
 func (h *Histogram) Max() time.Duration { return h.max }
 
-// Mean is their mean; 0 when there is none.
+// Mean returns the mean duration; 0 if there is none.
 func (h *Histogram) Mean() time.Duration {
 	if h.count == 0 {
 		return 0
@@ -81,8 +80,8 @@ func (h *Histogram) Mean() time.Duration {
 	return h.sum / time.Duration(h.count)
 }
 
-// Percentile is the duration that percent of them do not exceed, by nearest
-// rank; 0 when there is none.
+// Percentile returns the duration that percent of the durations do not exceed, by nearest
+// rank; 0 if there is none.
 func (h *Histogram) Percentile(percent uint64) time.Duration {
 	if h.count == 0 {
 		return 0
@@ -97,7 +96,7 @@ func (h *Histogram) Percentile(percent uint64) time.Duration {
 	return h.max
 }
 
-// percentileOf is the same of sorted durations, exactly.
+// percentileOf returns the exact percentile of sorted durations, by nearest rank.
 func percentileOf(sorted []time.Duration, percent int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

@@ -11,25 +11,25 @@ import (
 	"github.com/ringrift/rift/domain/work"
 )
 
-// nodeFold is what is known of a node, and how its time in the window went.
+// nodeFold is the state of a node, and its time in the window by state.
 type nodeFold struct {
 	NodeCounts
-	state     nodes.State     // empty: never told
-	words     map[string]bool // nil: never told
-	gpus      *int            // nil: never told
-	seen      time.Time       // its time is counted up to here
+	state     nodes.State     // empty: unknown
+	words     map[string]bool // capabilities; nil: unknown
+	gpus      *int            // nil: unknown
+	seen      time.Time       // its time is counted up to then
 	running   int
-	asked     int64  // thousandths of GPUs that the running items want
-	share     micros // what one that wants all of a GPU had of it so far
-	busy      micros // with at least one lease
+	asked     int64  // GPUs of the running items, in thousandths
+	share     micros // GPU time so far that a lease of one GPU would have had
+	busy      micros // with a lease
 	idle      micros // online without one
 	sick      micros // unhealthy without one
 	offline   micros
-	unknown   micros // without one, and nobody said how it is
+	unknown   micros // without a lease, while its state was unknown
 	overlaps  int    // outages that began within another and have not ended
-	cause     string // of the last outage, and who told it
-	mended    micros // idle up to the recovery that may not be the last of them
-	leaseTime micros // of all leases: of two at once, twice
+	cause     string // reason and reporter of the last outage
+	mended    micros // value of idle at the last recovery
+	leaseTime micros // sum over leases
 	gpuTime   micros
 
 	wastedTime, wastedGPU micros
@@ -43,7 +43,7 @@ type NodeCounts struct {
 	Expired  int `json:"expired"`
 	Revoked  int `json:"revoked"`
 	Refused  int `json:"refused"`  // reports without the live lease
-	Salvaged int `json:"salvaged"` // of them, with a result that is kept
+	Salvaged int `json:"salvaged"` // of the refused ones, with a result that is kept
 	Flaps    int `json:"flaps"`    // times it stopped being online
 }
 
@@ -56,7 +56,7 @@ func (f *Fold) node(e domain.Envelope, id domain.NodeID) *nodeFold {
 	return n
 }
 
-// advance counts the node's time up to a moment.
+// advance counts the node's time up to a time.
 func (n *nodeFold) advance(f *Fold, at time.Time) {
 	if !at.After(n.seen) {
 		return
@@ -78,20 +78,20 @@ func (n *nodeFold) advance(f *Fold, at time.Time) {
 	}
 }
 
-// part is how much of a stretch of time an item has the GPUs it wants: all of it,
-// unless those that run want more than the node has, and share it.
+// part returns the share of a duration for which an item has its GPUs: all of it, unless
+// the running items use more GPUs than the node has.
 func (n *nodeFold) part(passed micros) micros {
 	if n.gpus == nil || *n.gpus == 0 || n.asked <= int64(*n.gpus)*1000 {
 		return passed
 	}
 	capacity := int64(*n.gpus) * 1000
-	if passed > 1<<40 { // weeks: the product might not fit
+	if passed > 1<<40 { // 12 days: the product might overflow
 		return micros(int64(passed) / n.asked * capacity)
 	}
 	return micros(int64(passed) * capacity / n.asked)
 }
 
-// take begins a lease, and answers the share at its beginning.
+// take begins a lease and returns the node's share at that time.
 func (n *nodeFold) take(f *Fold, at time.Time, gpu int64) micros {
 	n.advance(f, at)
 	n.running++
@@ -99,7 +99,7 @@ func (n *nodeFold) take(f *Fold, at time.Time, gpu int64) micros {
 	return n.share
 }
 
-// give ends one, and answers the share at its end.
+// give ends a lease and returns the node's share at that time.
 func (n *nodeFold) give(f *Fold, at time.Time, gpu int64) micros {
 	n.advance(f, at)
 	n.running = max(n.running-1, 0)
@@ -117,9 +117,9 @@ func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state nodes.State) {
 	n.state = state
 }
 
-// overlap follows outages that overlap: of another cause, or told by somebody
-// else, while one lasts. They end with the last recovery, so that what passed
-// since an earlier one was no time of health.
+// overlap handles overlapping outages: those with another reason or reporter during an
+// outage. They end with the last recovery, so the time since an earlier recovery is moved
+// from idle to sick.
 func (n *nodeFold) overlap(e domain.Envelope) {
 	switch event := e.Event.(type) {
 	case nodes.Unhealthy:
@@ -163,8 +163,7 @@ func (f *Fold) announced(e domain.Envelope, event nodes.Announced) {
 	}
 }
 
-// whatNodesCan lists the words of the nodes that are online; nil for one that
-// never told them.
+// whatNodesCan returns the capabilities of each online node; nil for unknown ones.
 func (f *Fold) whatNodesCan() []map[string]bool {
 	var able []map[string]bool
 	for _, n := range f.nodes {
@@ -175,28 +174,28 @@ func (f *Fold) whatNodesCan() []map[string]bool {
 	return able
 }
 
-// Node is one line of the report of the nodes. Hours are of the window.
+// Node is a line of the report on nodes. All times are in the window.
 type Node struct {
 	NodeID      domain.NodeID `json:"node_id"`
-	State       nodes.State   `json:"state,omitempty"` // at the end; absent: never told
-	GPUs        *int          `json:"gpus,omitempty"`  // absent: never told
+	State       nodes.State   `json:"state,omitempty"` // at the end; absent: unknown
+	GPUs        *int          `json:"gpus,omitempty"`  // absent: unknown
 	Busy        Seconds       `json:"busy_seconds"`
 	Idle        Seconds       `json:"idle_seconds"`
 	Unhealthy   Seconds       `json:"unhealthy_seconds"`
 	Offline     Seconds       `json:"offline_seconds"`
 	Unknown     Seconds       `json:"unknown_seconds"`
-	BusyPercent *float64      `json:"busy_percent,omitempty"` // of the time it was busy or idle; absent: neither
+	BusyPercent *float64      `json:"busy_percent,omitempty"` // of busy and idle time; absent: there is none
 	LeaseHours  float64       `json:"lease_hours"`
 	GPUHours    float64       `json:"gpu_hours"`
 	WastedHours float64       `json:"wasted_hours"`
 	WastedGPU   float64       `json:"wasted_gpu_hours"`
-	IdleGPU     *float64      `json:"idle_gpu_hours,omitempty"` // absent: how many it has is not known
+	IdleGPU     *float64      `json:"idle_gpu_hours,omitempty"` // absent: its GPUs are unknown
 	NodeCounts
 
 	wastedTime, wastedGPU micros
 }
 
-// Nodes is the report of the nodes, those that wasted most first.
+// Nodes is the report on nodes, most waste first.
 type Nodes struct {
 	Log   Footer  `json:"log"`
 	Span  Seconds `json:"span_seconds"`
@@ -204,7 +203,7 @@ type Nodes struct {
 	Nodes []Node  `json:"nodes"`
 }
 
-// Nodes tells how the nodes did.
+// Nodes returns the report on nodes.
 func (f *Fold) Nodes() Nodes {
 	report := Nodes{Log: f.footer(), Span: f.inWindow(f.start, f.end()).seconds(), Nodes: []Node{}}
 	end := f.end()
@@ -212,7 +211,7 @@ func (f *Fold) Nodes() Nodes {
 	gpus, idleGPU, known := 0, micros(0), false
 	ended := map[domain.NodeID]*nodeFold{}
 	for id, n := range f.nodes {
-		whole := *n // the report changes nothing, so that it can be asked twice
+		whole := *n // a copy, so that Nodes can be called again
 		whole.advance(f, end)
 		ended[id] = &whole
 	}
@@ -242,7 +241,7 @@ func (f *Fold) Nodes() Nodes {
 	return report
 }
 
-// openLeases is the time of leases that have not ended, by node.
+// openLeases returns what the open leases took so far, by node.
 func (f *Fold) openLeases(ended map[domain.NodeID]*nodeFold, end time.Time) map[domain.NodeID]took {
 	open := map[domain.NodeID]took{}
 	for _, t := range f.items {

@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The colours stay apart for people who do not see all of them (Okabe and Ito 2008).
+// The colours can be told apart by people with colour blindness (Okabe and Ito 2008).
 var (
 	blue   = color.RGBA{0x00, 0x72, 0xb2, 0xff}
 	orange = color.RGBA{0xe6, 0x9f, 0x00, 0xff}
@@ -33,16 +33,16 @@ const (
 	footerRoom = 1.1 * vg.Centimeter
 )
 
-// footerText is the line under every drawing.
+// footerText returns the line under every drawing.
 func (f Footer) footerText() string {
 	return fmt.Sprintf("log positions %d to %d, %s to %s UTC; %d events, digest %s",
 		f.First, f.Last, f.From.Format("2006-01-02 15:04:05"), f.To.Format("2006-01-02 15:04:05"), f.Events, f.ShortDigest())
 }
 
-// ShortDigest is the beginning of the digest, enough to tell two reports apart.
+// ShortDigest returns the beginning of the digest, enough to tell two reports apart.
 func (f Footer) ShortDigest() string { return f.Digest[:min(16, len(f.Digest))] }
 
-// page draws plots one above the other, their left edges in line, and the footer.
+// page draws plots one above the other, with aligned left edges, and the footer.
 func page(w io.Writer, height vg.Length, footer string, plots ...*plot.Plot) error {
 	canvas := vgsvg.New(pageWidth, height)
 	all := draw.New(canvas)
@@ -64,7 +64,7 @@ func page(w io.Writer, height vg.Length, footer string, plots ...*plot.Plot) err
 	return nil
 }
 
-// base is a plot with a grid, a legend in its upper left, and a title.
+// base returns a plot with a title, a grid, and a legend in its upper left.
 func base(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
@@ -100,7 +100,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, step 
 			line.StepStyle = plotter.PostStep
 		}
 		p.Add(line)
-		if end-start == 1 && !step { // a line of one point is not seen
+		if end-start == 1 && !step { // a line of one point is invisible
 			dots, err := plotter.NewScatter(points[start:end])
 			if err != nil {
 				return domain.Errorf(domain.Internal, "drawing: %w", err)
@@ -117,7 +117,7 @@ func addLine(p *plot.Plot, name string, points plotter.XYs, c color.Color, step 
 	return nil
 }
 
-// unitOf is the unit in which a longest time reads well, and its seconds.
+// unitOf returns a unit for durations up to longest seconds, and its length in seconds.
 func unitOf(longest float64) (string, float64) {
 	switch {
 	case longest > 72*3600:
@@ -130,16 +130,16 @@ func unitOf(longest float64) (string, float64) {
 	return "seconds", 1
 }
 
-// tickSteps are the distances of ticks that read well on a time axis.
+// tickSteps are the distances between ticks on a time axis.
 var tickSteps = []time.Duration{
 	time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 	24 * time.Hour, 48 * time.Hour, 7 * 24 * time.Hour, 14 * 24 * time.Hour, 30 * 24 * time.Hour, 90 * 24 * time.Hour, 365 * 24 * time.Hour,
 }
 
-// timeTicks puts at most eight labelled ticks on round moments.
+// timeTicks places about eight labelled ticks at round times.
 type timeTicks struct{}
 
-// Ticks is what gonum/plot asks.
+// Ticks implements plot.Ticker.
 func (timeTicks) Ticks(from, to float64) []plot.Tick {
 	step := tickSteps[len(tickSteps)-1]
 	for _, candidate := range slices.Backward(tickSteps) {
@@ -163,7 +163,7 @@ func (timeTicks) Ticks(from, to float64) []plot.Tick {
 	return ticks
 }
 
-// SVG draws how long the queue was and how long items waited.
+// SVG draws the length of the queue and the waits over time.
 func (q Queue) SVG(w io.Writer) error {
 	depth := base("Queue depth", "", "items")
 	waits := base("", "", "")
@@ -220,10 +220,10 @@ func (q Queue) SVG(w io.Writer) error {
 	return page(w, 16*vg.Centimeter, q.Log.footerText(), depth, waits)
 }
 
-// maxBars bounds the nodes that are drawn; those beyond are told of in the title.
+// maxBars bounds the nodes that are drawn; the title gives their total.
 const maxBars = 48
 
-// SVG draws how each node's time went, those that wasted most on top.
+// SVG draws the time of each node by state, most waste on top.
 func (n Nodes) SVG(w io.Writer) error {
 	shown := n.Nodes[:min(len(n.Nodes), maxBars)]
 	title := "Time of each node"

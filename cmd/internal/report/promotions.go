@@ -17,8 +17,8 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// Promotions is a report on the models that were promoted, in the making: what each
-// gained over the one before it, by the games of the evaluation that it was judged by.
+// Promotions is the fold of a report on promoted models: the gain of each over the one
+// before, by the games of its evaluation.
 type Promotions struct {
 	excerpt
 	catalog   *domain.Catalog
@@ -38,32 +38,33 @@ const maxEvaluated = 1 << 16
 // Promotion is a model that was promoted.
 type Promotion struct {
 	ConfigKey domain.ConfigKey `json:"config_key"`
-	Number    int              `json:"number"` // of its config, from 0
+	Number    int              `json:"number"` // within its config, from 0
 	Model     domain.ModelID   `json:"model_id"`
 	Over      domain.ModelID   `json:"over,omitempty"`
 	At        time.Time        `json:"at"`
 	Position  domain.Position  `json:"position"`
-	Games     int              `json:"games"` // against the one before
+	Games     int              `json:"games"` // against the model before
 	Wins      int              `json:"wins"`
 	Losses    int              `json:"losses"`
 	Draws     int              `json:"draws"`
-	Gain      *float64         `json:"gain"`        // in Elo over the one before; null: they did not play
-	Error     *float64         `json:"error"`       // half of its 95 % interval
-	Total     float64          `json:"total"`       // gains so far
-	Margin    float64          `json:"total_error"` // of that sum
+	Gain      *float64         `json:"gain"`        // in Elo over the model before; null: they did not play
+	Error     *float64         `json:"error"`       // half of the 95 % interval of Gain
+	Total     float64          `json:"total"`       // sum of the gains so far
+	Margin    float64          `json:"total_error"` // half of the 95 % interval of Total
 }
 
-// Types are the events that the report is made of.
+// Types returns the types of events that the report needs.
 func (f *Promotions) Types() []string {
 	return []string{elo.EvaluationCompleted{}.EventType(), training.ModelPromoted{}.EventType()}
 }
 
-// NewPromotions starts a report. Promotions before the window are counted, and left out.
+// NewPromotions returns a fold without events. Promotions before the window count in the
+// totals and are left out of the report.
 func NewPromotions(catalog *domain.Catalog, window Window) *Promotions {
 	return &Promotions{excerpt: newExcerpt(window), catalog: catalog, evaluated: map[evaluatedModel][]elo.OpponentResult{}, lines: map[domain.ConfigKey][]Promotion{}}
 }
 
-// Apply folds the next event. It answers false once the window is over.
+// Apply folds the next event. It returns false once the window is over.
 func (f *Promotions) Apply(e domain.Envelope) (more bool, err error) {
 	if looks, more := f.sees(e); !looks {
 		return more, nil
@@ -93,7 +94,7 @@ func (f *Promotions) promoted(e domain.Envelope, event training.ModelPromoted) {
 	}
 	p := Promotion{ConfigKey: event.ConfigKey, Number: len(line), Model: event.ModelID, Over: event.Previous, At: e.Time.UTC(), Position: e.Position}
 	if p.Over == "" && len(line) > 0 {
-		p.Over = line[len(line)-1].Model // events of old do not say
+		p.Over = line[len(line)-1].Model // old events do not name it
 	}
 	if len(line) > 0 {
 		p.Total, p.Margin = line[len(line)-1].Total, line[len(line)-1].Margin
@@ -111,16 +112,16 @@ func (f *Promotions) promoted(e domain.Envelope, event training.ModelPromoted) {
 	f.count(e)
 }
 
-// Empty tells that nothing was promoted in the window.
+// Empty reports whether nothing was promoted in the window.
 func (f *Promotions) Empty() bool { return f.from.IsZero() }
 
-// PromotionReport is what is told of promotions.
+// PromotionReport is a report on promotions.
 type PromotionReport struct {
-	Promotions []Promotion `json:"promotions"` // config by config, as they were promoted
+	Promotions []Promotion `json:"promotions"` // by config, then in order of promotion
 	Log        Footer      `json:"log"`
 }
 
-// Report tells of the promotions of all configs, or of one.
+// Report returns the report on one config, or on all if config is empty.
 func (f *Promotions) Report(config domain.ConfigKey) PromotionReport {
 	report := PromotionReport{Promotions: []Promotion{}}
 	for _, key := range f.order {
@@ -140,7 +141,7 @@ type errorPoints struct {
 	plotter.YErrors
 }
 
-// SVG draws the gains of each config, summed up, with the 95 % interval of the sum.
+// SVG draws the total gain of each config over time, with its 95 % interval.
 func (r PromotionReport) SVG(w io.Writer) error {
 	p := base("Elo over the first model promoted, by the games between neighbours", "time (UTC)", "Elo")
 	p.X.Tick.Marker = timeTicks{}
@@ -181,4 +182,5 @@ func drawCurves(p *plot.Plot, names []domain.ConfigKey, lines []*errorPoints) er
 	return nil
 }
 
+// curveColors are the colours of curves, in order; further curves begin again.
 var curveColors = []color.Color{blue, orange, green, red, grey}

@@ -31,7 +31,7 @@ func newQueueFold() queueFold {
 	return queueFold{classes: map[string]*classFold{}, expiredBy: tally{}, refusedBy: tally{}, rejectedBy: tally{}}
 }
 
-// classFold is the same of one class.
+// classFold is the state of one class.
 type classFold struct {
 	ClassCounts
 	waits Histogram
@@ -46,7 +46,7 @@ func (q *queueFold) class(name string) *classFold {
 	return c
 }
 
-// wasted is attempts that came to nothing, and the time they took.
+// wasted counts attempts without a result, and the time they took.
 type wasted struct {
 	attempts  int
 	time, gpu micros
@@ -58,7 +58,7 @@ func (w *wasted) add(held took) {
 	w.gpu += held.gpu
 }
 
-// tally counts by reason. Reasons beyond the bound are counted together.
+// tally counts by reason. Reasons beyond maxReasons are counted together.
 type tally map[string]int
 
 const maxReasons = 64
@@ -94,8 +94,8 @@ type Totals struct {
 	Done      int `json:"done"`
 	Dead      int `json:"dead"`
 	Cancelled int `json:"cancelled"`
-	Dropped   int `json:"dropped"` // for their age, by a recorded cluster
-	Starved   int `json:"starved"` // claims that came later than the class may wait
+	Dropped   int `json:"dropped"` // for their age, in recordings
+	Starved   int `json:"starved"` // claims after a longer wait than the class may have
 	Refused   int `json:"refused"` // adds, because the queue was full
 	Rejected  int `json:"rejected"`
 	Salvaged  int `json:"salvaged"` // results of refused reports, which are kept
@@ -103,7 +103,7 @@ type Totals struct {
 	Retries   int `json:"retries"`
 }
 
-// ClassCounts is what happened to a class.
+// ClassCounts counts what happened in a class in the window.
 type ClassCounts struct {
 	Arrived int `json:"arrived"`
 	Claimed int `json:"claimed"`
@@ -112,7 +112,7 @@ type ClassCounts struct {
 	Starved int `json:"starved"`
 }
 
-// Waits is how long items waited from when they could be claimed to the claim.
+// Waits is the times from when items could be claimed to their claims.
 type Waits struct {
 	P50  Seconds `json:"p50_seconds"`
 	P95  Seconds `json:"p95_seconds"`
@@ -158,7 +158,7 @@ type Why struct {
 	Example domain.TaskID `json:"example"`
 }
 
-// Queue is the report of the queue.
+// Queue is the report on the queue.
 type Queue struct {
 	Log        Footer   `json:"log"`
 	Span       Seconds  `json:"span_seconds"`
@@ -177,7 +177,7 @@ type Queue struct {
 	Points     []Point  `json:"over_time"`
 }
 
-// Queue tells how the queue did.
+// Queue returns the report on the queue.
 func (f *Fold) Queue() Queue {
 	q := &f.queue
 	report := Queue{
@@ -205,7 +205,7 @@ func (f *Fold) Queue() Queue {
 	return report
 }
 
-// waiting is an item that is pending at the end.
+// waiting is an item that is pending at the end of the window.
 type waiting struct {
 	id domain.TaskID
 	*item
@@ -264,8 +264,7 @@ func (f *Fold) tellPending(report *Queue) {
 	slices.SortStableFunc(report.WhyPending, func(a, b Why) int { return cmp.Compare(b.Count, a.Count) })
 }
 
-// byRank puts the most important class first, and those the policy does not
-// know last.
+// byRank compares classes by the rank in the policy; unknown ones come last.
 func (f *Fold) byRank(a, b string) int {
 	rank := func(name string) int {
 		for i := range f.rules.Ranks() {
@@ -278,7 +277,7 @@ func (f *Fold) byRank(a, b string) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
 
-// whyPending says why an item has not been claimed, as far as the log tells.
+// whyPending returns why an item is not claimed, as far as the log shows.
 func (f *Fold) whyPending(t *item, able []map[string]bool) string {
 	switch t.state {
 	case work.StateBlocked:

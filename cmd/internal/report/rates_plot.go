@@ -10,22 +10,20 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// RatePoint is how often simulated tests passed a candidate of some strength.
+// RatePoint is the share of simulated tests that pass a candidate of a strength.
 type RatePoint struct {
 	Elo       float64
 	Passed    float64
 	Low, High float64 // 95 % interval
-	Theory    float64 // not a number where nothing is known
+	Theory    float64 // NaN: unknown
 }
 
-// RatesSVG draws how often tests pass by strength, against theory and the stated rates.
+// RatesSVG draws the share of tests that pass by strength, with theory and the stated
+// error rates.
 func RatesSVG(w io.Writer, title, footer string, points []RatePoint, alpha, beta float64) error {
 	p := base(title, "true strength, Elo", "share that passes")
 	var passed, theory plotter.XYs
-	bars := struct {
-		plotter.XYs
-		plotter.YErrors
-	}{}
+	bars := errorPoints{}
 	for _, point := range points {
 		xy := plotter.XY{X: point.Elo, Y: point.Passed}
 		passed, theory = append(passed, xy), append(theory, plotter.XY{X: point.Elo, Y: point.Theory})

@@ -2,27 +2,27 @@ package report
 
 import "time"
 
-// maxBins bounds a series: when it is full, neighbours are joined and every bin
-// is twice as long.
+// maxBins bounds a series: when it is full, neighbours are joined, which doubles the
+// width of every bin.
 const maxBins = 240
 
-// bin is what happened in one stretch of time.
+// bin is what happened in one period.
 type bin struct {
 	arrived, claimed, done int
-	touched                bool
-	pending, held          int // at its end
-	peak                   int // most pending in it
+	touched                bool // level was called
+	pending, held          int  // at its end
+	peak                   int  // most pending in it
 	waits                  Histogram
 }
 
-// series is the queue over time, in bins of equal length from its origin on.
+// series is the queue over time, in bins of equal width from origin on.
 type series struct {
 	origin time.Time
 	width  time.Duration
 	bins   []bin
 }
 
-// at gives the bin of a moment. A clock that went back counts for the first.
+// at returns the bin of a time. A time before origin belongs to the first bin.
 func (s *series) at(moment time.Time) *bin {
 	if s.width == 0 {
 		s.origin, s.width = moment.Truncate(time.Minute), time.Minute
@@ -49,7 +49,7 @@ func (s *series) join() {
 	s.bins, s.width = half, 2*s.width
 }
 
-// add takes over the bin that follows.
+// add joins the next bin to b.
 func (b *bin) add(next *bin) {
 	b.arrived += next.arrived
 	b.claimed += next.claimed
@@ -61,13 +61,13 @@ func (b *bin) add(next *bin) {
 	}
 }
 
-// level notes how long the queue is at a moment.
+// level records the length of the queue at a time.
 func (s *series) level(moment time.Time, pending, held int) {
 	b := s.at(moment)
 	b.touched, b.pending, b.held, b.peak = true, pending, held, max(b.peak, pending)
 }
 
-// Point is one bin of a series as reports give it.
+// Point is one bin of a series in a report.
 type Point struct {
 	From       time.Time `json:"from"`
 	Pending    int       `json:"pending"` // at the end of the bin
@@ -76,12 +76,12 @@ type Point struct {
 	Arrived    int       `json:"arrived"`
 	Claimed    int       `json:"claimed"`
 	Done       int       `json:"done"`
-	WaitP50    Seconds   `json:"wait_p50_seconds"` // of the claims in it; 0 with no claims
+	WaitP50    Seconds   `json:"wait_p50_seconds"` // of the claims in it; 0 without claims
 	WaitP95    Seconds   `json:"wait_p95_seconds"`
 	unmeasured bool      // no claim in it
 }
 
-// points carries the level on through bins in which nothing happened.
+// points returns the bins. A bin without events has the level of the one before.
 func (s *series) points() []Point {
 	points := make([]Point, len(s.bins))
 	pending, held := 0, 0

@@ -10,12 +10,12 @@ import (
 	tournamentview "github.com/ringrift/rift/projections/tournament"
 )
 
-// Tournaments is a report on tournaments in the making: the read model that serves
-// /tournament/bracket, folded over a stretch of a log.
+// Tournaments is the fold of a report on tournaments, from the read model of
+// /tournament/bracket.
 type Tournaments struct{ area }
 
-// NewTournaments starts a report. What happened before the window is folded, and
-// tournaments of which nothing happened in it are left out.
+// NewTournaments returns a fold without events. Tournaments without an event in the window
+// are left out of the report.
 func NewTournaments(catalog *domain.Catalog, window Window) (*Tournaments, error) {
 	a, err := newArea(catalog, window, tournamentview.Projection(), tournament.Events())
 	if err != nil {
@@ -24,9 +24,9 @@ func NewTournaments(catalog *domain.Catalog, window Window) (*Tournaments, error
 	return &Tournaments{a}, nil
 }
 
-// TournamentReport is what is told of tournaments.
+// TournamentReport is a report on tournaments.
 type TournamentReport struct {
-	Tournaments []tournamentview.Status `json:"tournaments"` // those that wait for somebody first
+	Tournaments []tournamentview.Status `json:"tournaments"` // stalled ones first
 	One         *OneTournament          `json:"one,omitempty"`
 	Log         Footer                  `json:"log"`
 }
@@ -38,14 +38,14 @@ type OneTournament struct {
 	Sittings []Sitting              `json:"sittings"`   // by rank
 }
 
-// Crosses is a row of a crosstable: the points of a participant against each of the
-// others, in the order of the rows. Nil: they did not meet.
+// Crosses is a row of a crosstable: the points of a participant against each other one, in
+// the order of the rows; nil: they did not meet.
 type Crosses struct {
 	Participant string     `json:"participant"`
 	Against     []*float64 `json:"against"`
 }
 
-// Sitting is where a participant sat, and what it was spared.
+// Sitting is the seats of a participant, and its byes and walkovers.
 type Sitting struct {
 	Participant string `json:"participant"`
 	Seats       []int  `json:"seats"` // games by seat; the first is White
@@ -53,7 +53,8 @@ type Sitting struct {
 	Walkovers   int    `json:"walkovers"` // pairings without a game, for or against it
 }
 
-// Report tells of all tournaments, and of one in full: the one named, or the only one.
+// Report returns the report on all tournaments, with one in full: the named or the only
+// one.
 func (f *Tournaments) Report(id string) (report TournamentReport, err error) {
 	err = f.models.View(func(v projections.View) error {
 		for key := range f.touched {
@@ -79,7 +80,7 @@ func (f *Tournaments) Report(id string) (report TournamentReport, err error) {
 	return report, err
 }
 
-// urgency puts what waits for somebody first.
+// urgency orders states: stalled ones first.
 func urgency(state string) int {
 	return slices.Index([]string{"stalled", "running", "cancelled", "done"}, state)
 }
@@ -111,7 +112,8 @@ func oneTournament(v projections.View, id string) (*OneTournament, error) {
 	return one, nil
 }
 
-// cross adds the games of a pairing to the crosstable, as games between each two.
+// cross adds the games of a pairing to the crosstable, as one game between each two
+// players.
 func cross(points [][]*float64, place map[string]int, t tournament.Table) {
 	for _, game := range t.Played {
 		for i, name := range t.Players {

@@ -325,7 +325,9 @@ func (w *world) batch(ctx context.Context, client streams.StreamsClient, a argum
 		if i == 0 {
 			request.Options = options
 		}
-		if err := call.Send(request); err != nil {
+		if err := call.Send(request); errors.Is(err, io.EOF) {
+			break // the call has ended: Recv returns its status
+		} else if err != nil {
 			return told(err, call.Trailer())
 		}
 	}

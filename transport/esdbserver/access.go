@@ -15,23 +15,23 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The groups that EventStoreDB knows by name.
+// The groups with a meaning in EventStoreDB.
 const (
 	groupAdmins = "$admins"
 	groupOps    = "$ops"
-	roleAll     = "$all" // in an access list: everybody who has an account
+	roleAll     = "$all" // in an access list: every account
 )
 
-// caller is who makes a call; without a login, nobody that is known.
+// caller is the caller of a call; without a login it is anonymous.
 type caller struct {
 	login  string
 	groups []string
-	whole  bool // everything is allowed, as on a server that is insecure
+	whole  bool // it may do everything, because the server is insecure
 }
 
 func (c *caller) in(group string) bool { return c.whole || slices.Contains(c.groups, group) }
 
-// account is an Account whose password is not kept.
+// account is an Account with a digest instead of the password.
 type account struct {
 	caller
 	digest [sha256.Size]byte // of login and password
@@ -51,7 +51,7 @@ func accountsOf(given []Account) []account {
 
 type callerKey struct{}
 
-// callerOf is who makes a call.
+// callerOf returns the caller of a call.
 func callerOf(ctx context.Context) *caller {
 	if c, known := ctx.Value(callerKey{}).(*caller); known {
 		return c
@@ -59,9 +59,8 @@ func callerOf(ctx context.Context) *caller {
 	return &caller{}
 }
 
-// authenticated finds out who makes a call: the account that it shows login and
-// password of, else the one that the certificate of its connection names. It compares
-// with every account, so that the time it takes says nothing about any.
+// authenticated adds the caller to the context of a call: the account of the login and
+// password in its header, else the account that the certificate of its connection names.
 func (s *Server) authenticated(ctx context.Context) (context.Context, error) {
 	who := &caller{whole: s.config.Insecure}
 	shown := metadata.ValueFromIncomingContext(ctx, "authorization")
@@ -77,7 +76,8 @@ func (s *Server) authenticated(ctx context.Context) (context.Context, error) {
 	return context.WithValue(ctx, callerKey{}, who), nil
 }
 
-// accountWith is the account of an authorization header; nil for no such account.
+// accountWith returns the account of an authorization header; nil: there is none. It
+// compares with every account, so that the time it takes reveals nothing about accounts.
 func (s *Server) accountWith(header string) (who *caller) {
 	scheme, text, _ := strings.Cut(header, " ")
 	plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
@@ -103,8 +103,7 @@ func (s *Server) accountOf(login string) *caller {
 	return nil
 }
 
-// right is what a caller wants to do with a stream; its value is the key in an
-// access list.
+// right is a right to a stream, as the key of an access list.
 type right string
 
 const (
@@ -115,11 +114,12 @@ const (
 	toWriteMeta right = "$mw"
 )
 
-// acl names who has which right; a right that is not in it is decided elsewhere.
+// acl lists the roles that have each right. A right that it lacks is decided by the next
+// list.
 type acl map[right][]string
 
-// parseACL reads an access list: roles by right, one role or a list of them. What
-// has no such form decides nothing.
+// parseACL parses an access list: for each right one role or a list of roles. It ignores
+// anything else.
 func parseACL(raw json.RawMessage) acl {
 	var fields map[right]json.RawMessage
 	if json.Unmarshal(raw, &fields) != nil {
@@ -139,16 +139,15 @@ func parseACL(raw json.RawMessage) acl {
 	return list
 }
 
-// The stream that holds the access lists of streams without one of their own, and
-// its keys.
+// The stream with the access lists for streams without their own, and its keys.
 const (
 	settingsStream   = "$settings"
 	userStreamKey    = "$userStreamAcl"
 	systemStreamsKey = "$systemStreamAcl"
 )
 
-// rolesFor lists who has a right to a stream: by the stream's own metadata, by the
-// settings, or as EventStoreDB begins.
+// rolesFor returns the roles that have a right to a stream: by the stream's metadata, by
+// the settings, or by EventStoreDB's defaults.
 func (s *Server) rolesFor(ctx context.Context, name string, what right) ([]string, error) {
 	meta, err := s.metaOf(ctx, name)
 	if err != nil {
@@ -184,7 +183,7 @@ func (s *Server) rolesFor(ctx context.Context, name string, what right) ([]strin
 	return roles, nil
 }
 
-// allowed refuses what a caller has no right to do with a stream.
+// allowed returns an error unless the caller has a right to a stream.
 func (s *Server) allowed(ctx context.Context, name string, what right) error {
 	who := callerOf(ctx)
 	if who.in(groupAdmins) {
@@ -218,7 +217,7 @@ func (c *caller) name() string {
 	return c.login
 }
 
-// operates refuses callers that do not operate the node.
+// operates returns an error unless the caller may operate the node.
 func operates(ctx context.Context) error {
 	if who := callerOf(ctx); !who.in(groupAdmins) && !who.in(groupOps) {
 		return errAccessDenied(who.name() + " is neither of " + groupAdmins + " nor of " + groupOps)
@@ -226,7 +225,7 @@ func operates(ctx context.Context) error {
 	return nil
 }
 
-// known refuses callers without an account.
+// known returns an error for callers without an account.
 func known(ctx context.Context) error {
 	if who := callerOf(ctx); who.login == "" && !who.whole {
 		return errAccessDenied("want an account")
@@ -234,25 +233,23 @@ func known(ctx context.Context) error {
 	return nil
 }
 
-// Account is who may call a server that is not insecure.
+// Account is a login for a server that is not insecure.
 type Account struct {
 	Login    string
 	Password string
 	Groups   []string // $admins may do everything, $ops operate persistent subscriptions
 }
 
-// DefaultAccounts are those that every EventStoreDB begins with. Their passwords are
-// known to everybody.
+// DefaultAccounts returns the default accounts of EventStoreDB, whose passwords are public.
 func DefaultAccounts() []Account {
 	return []Account{{"admin", "changeit", []string{groupAdmins}}, {"ops", "changeit", []string{groupOps}}}
 }
 
-// maxAccounts bounds what each call is compared with.
+// maxAccounts bounds the accounts, with each of which every call is compared.
 const maxAccounts = 1024
 
-// ReadAccounts reads accounts, one a line: login, password, and the groups that it
-// is in. Empty lines, and those that begin with #, say nothing. Its error names every
-// fault.
+// ReadAccounts parses accounts, one per line: login, password, and groups. Empty lines and
+// lines that begin with # are ignored. Its error names every fault.
 func ReadAccounts(text string) ([]Account, error) {
 	var accounts []Account
 	var faults []domain.Fault

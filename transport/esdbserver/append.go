@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// appending is one append as a client asks for it.
-type appending struct {
+// appendRequest is one append of a client.
+type appendRequest struct {
 	stream   string
 	id       domain.StreamID
 	expected domain.Revision
@@ -21,26 +21,25 @@ type appending struct {
 
 	dataBytes, metaBytes int // of the events
 
-	proposals []eventlog.Proposed // the events in their form in the log, once somebody asked
+	proposals []eventlog.Proposed // the events in the log's form; nil until proposals is called
 }
 
 // maxMetaBytes bounds the user metadata of one append.
 const maxMetaBytes = 4 << 20
 
-// appended is where an append ended up.
+// appended is the result of an append.
 type appended struct {
 	revision domain.Revision // of the last event; NoStream for no events to no stream
-	position domain.Position // 0 when nothing was there to write
+	position domain.Position // 0: there was nothing to write
 }
 
-// maxAttempts bounds how often an append is decided again because somebody else
-// wrote to its stream meanwhile.
+// maxAttempts bounds how often an append or a deletion is decided again after a conflict.
 const maxAttempts = 100
 
-// append writes, repeats or refuses an append. What the log itself decides as
-// EventStoreDB would takes one call; the rest is decided here, from the state
-// of the stream, and written against that state.
-func (s *Server) append(ctx context.Context, a *appending) (appended, error) {
+// append writes, repeats or refuses an append. If the log decides the append like
+// EventStoreDB, it takes one call; otherwise the append is decided here from the state of
+// the stream and written with that state's revision.
+func (s *Server) append(ctx context.Context, a *appendRequest) (appended, error) {
 	if err := checkWritable(a.stream); err != nil {
 		return appended{}, err
 	}
@@ -50,8 +49,8 @@ func (s *Server) append(ctx context.Context, a *appending) (appended, error) {
 	return s.appendAdmitted(ctx, a)
 }
 
-// admitted asks about every event of an append.
-func (s *Server) admitted(a *appending) error {
+// admitted calls Config.Admit with every event of an append.
+func (s *Server) admitted(a *appendRequest) error {
 	if s.config.Admit == nil {
 		return nil
 	}
@@ -64,15 +63,15 @@ func (s *Server) admitted(a *appending) error {
 	return nil
 }
 
-// proposals is an append's events in their form in the log, all of which are new there.
-func (s *Server) proposals(a *appending) []eventlog.Proposed {
+// proposals returns the events in the log's form, with their own ids.
+func (s *Server) proposals(a *appendRequest) []eventlog.Proposed {
 	if a.proposals == nil {
 		a.proposals = s.stored(a.events, nil)
 	}
 	return a.proposals
 }
 
-func (s *Server) appendAdmitted(ctx context.Context, a *appending) (appended, error) {
+func (s *Server) appendAdmitted(ctx context.Context, a *appendRequest) (appended, error) {
 	lock := s.lock(a.stream)
 	lock.RLock()
 	done, result, err := s.appendDirectly(ctx, a)
@@ -91,7 +90,7 @@ func (s *Server) appendAdmitted(ctx context.Context, a *appending) (appended, er
 	return appended{}, domain.Errorf(domain.Unavailable, "append to %s: others wrote to it %d times meanwhile", a.stream, maxAttempts)
 }
 
-// checkWritable refuses names that are no streams of their own.
+// checkWritable returns an error for streams that no client can write to.
 func checkWritable(name string) error {
 	if name == allStream || name == metaPrefix || isIndex(name) {
 		return errAccessDenied("nobody writes to " + name)
@@ -99,8 +98,9 @@ func checkWritable(name string) error {
 	return nil
 }
 
-// appendDirectly leaves the decision to the log, where that is the same one.
-func (s *Server) appendDirectly(ctx context.Context, a *appending) (done bool, result appended, err error) {
+// appendDirectly lets the log decide, and returns done = false if EventStoreDB might decide
+// differently.
+func (s *Server) appendDirectly(ctx context.Context, a *appendRequest) (done bool, result appended, err error) {
 	if len(a.events) == 0 || isMeta(a.stream) {
 		return false, appended{}, nil
 	}
@@ -126,8 +126,8 @@ func (s *Server) appendDirectly(ctx context.Context, a *appending) (done bool, r
 	return true, appended{}, err
 }
 
-// stored gives events their form in the log; those that are there already, or
-// stand twice in the append, get an id of their own there.
+// stored returns events in the log's form. An event whose id is in the log already, or
+// twice in the append, gets a new id there.
 func (s *Server) stored(events []foreign.Event, there func(domain.EventID) bool) []eventlog.Proposed {
 	now := s.clock()
 	proposals := make([]eventlog.Proposed, len(events))
@@ -141,9 +141,9 @@ func (s *Server) stored(events []foreign.Event, there func(domain.EventID) bool)
 	return proposals
 }
 
-// appendOnState decides an append from the state of its stream. Its error is a
-// conflict of the log when the stream has moved on meanwhile.
-func (s *Server) appendOnState(ctx context.Context, a *appending) (appended, error) {
+// appendOnState decides an append from the state of its stream. If the stream changes
+// meanwhile, the error is the log's conflict.
+func (s *Server) appendOnState(ctx context.Context, a *appendRequest) (appended, error) {
 	state, err := s.stateOf(ctx, a.stream, a.id)
 	if err != nil {
 		return appended{}, err
@@ -168,8 +168,8 @@ func (s *Server) appendOnState(ctx context.Context, a *appending) (appended, err
 	return s.write(ctx, a, &state, events)
 }
 
-// knownEvents finds those events of an append that its stream has already.
-func (s *Server) knownEvents(ctx context.Context, a *appending) (map[domain.EventID]domain.Envelope, error) {
+// knownEvents returns the events of an append that its stream has already, by id.
+func (s *Server) knownEvents(ctx context.Context, a *appendRequest) (map[domain.EventID]domain.Envelope, error) {
 	known := map[domain.EventID]domain.Envelope{}
 	for i := range a.events {
 		e, found, err := s.log.Find(ctx, a.id, a.events[i].ID)
@@ -183,9 +183,9 @@ func (s *Server) knownEvents(ctx context.Context, a *appending) (map[domain.Even
 	return known, nil
 }
 
-// decideAppend is the table of expected revisions: an error refuses the append,
-// a result says what it repeats, neither lets it be written after state.last.
-func (s *Server) decideAppend(ctx context.Context, a *appending, state *streamState, known map[domain.EventID]domain.Envelope) (*appended, error) {
+// decideAppend decides by the expected revision. An error refuses the append, a result is
+// that of the append it repeats, and neither means to write it after state.last.
+func (s *Server) decideAppend(ctx context.Context, a *appendRequest, state *streamState, known map[domain.EventID]domain.Envelope) (*appended, error) {
 	wrong := &wrongVersion{a.stream, a.expected, state.last}
 	exists := state.last >= 0
 	switch {
@@ -200,22 +200,23 @@ func (s *Server) decideAppend(ctx context.Context, a *appending, state *streamSt
 		}
 		return repeatedAnywhere(a, known, wrong)
 	case a.expected == state.last:
-		return nil, nil // written, even when the ids are there already
+		return nil, nil // written, even if the ids are there already
 	case a.expected < state.last && a.expected >= domain.NoStream:
 		repeated, err := s.repeatedAt(ctx, a, a.expected+1)
 		if err != nil || repeated != nil {
 			return repeated, err
 		}
 		if a.expected == domain.NoStream && state.meta.deleted() {
-			return nil, nil // a deleted stream is no stream
+			return nil, nil // a deleted stream counts as no stream
 		}
 	}
 	return nil, wrong
 }
 
-// repeatedAnywhere judges an append that expects no exact revision: all its
-// events are there, or the first one is not; anything else is a conflict.
-func repeatedAnywhere(a *appending, known map[domain.EventID]domain.Envelope, wrong error) (*appended, error) {
+// repeatedAnywhere decides an append without an exact expected revision: it repeats one if
+// the stream has all its events, is new if the stream lacks the first one, and else is in
+// conflict.
+func repeatedAnywhere(a *appendRequest, known map[domain.EventID]domain.Envelope, wrong error) (*appended, error) {
 	if len(a.events) == 0 {
 		return nil, nil
 	}
@@ -229,9 +230,9 @@ func repeatedAnywhere(a *appending, known map[domain.EventID]domain.Envelope, wr
 	return &appended{last.Revision, last.Position}, nil
 }
 
-// repeatedAt tells whether the events of an append stand in the stream from a
-// revision on, one after the other.
-func (s *Server) repeatedAt(ctx context.Context, a *appending, first domain.Revision) (*appended, error) {
+// repeatedAt returns the result of the append that a repeats, if the stream has the same
+// events in sequence from a revision on.
+func (s *Server) repeatedAt(ctx context.Context, a *appendRequest, first domain.Revision) (*appended, error) {
 	if len(a.events) == 0 {
 		return nil, nil
 	}
@@ -250,10 +251,9 @@ func (s *Server) repeatedAt(ctx context.Context, a *appending, first domain.Revi
 	return nil, nil
 }
 
-// write appends events after the last one of a state. A deleted stream becomes
-// one again that starts with them; that is written first, so that no event is
-// ever acknowledged and hidden.
-func (s *Server) write(ctx context.Context, a *appending, state *streamState, events []eventlog.Proposed) (appended, error) {
+// write appends events after state.last. For a deleted stream it first writes metadata that
+// let the stream begin with these events, so that no acknowledged event is hidden.
+func (s *Server) write(ctx context.Context, a *appendRequest, state *streamState, events []eventlog.Proposed) (appended, error) {
 	writes := []eventlog.Write{{Stream: a.id, Expected: state.last, Events: events}}
 	if state.meta.deleted() {
 		id, err := foreign.StreamID(metaPrefix + a.stream)
@@ -289,9 +289,9 @@ func (s *Server) write(ctx context.Context, a *appending, state *streamState, ev
 	return appended{receipt.Revision, receipt.Last}, nil
 }
 
-// keepHidden follows new metadata of a deleted stream: they make it a stream
-// again, and its old events stay hidden.
-func (s *Server) keepHidden(ctx context.Context, a *appending, events int, last domain.Revision) ([]eventlog.Write, error) {
+// keepHidden returns a write that follows new metadata of a deleted stream. The new
+// metadata undelete the stream, and the write keeps its old events hidden.
+func (s *Server) keepHidden(ctx context.Context, a *appendRequest, events int, last domain.Revision) ([]eventlog.Write, error) {
 	name := original(a.stream)
 	older, err := s.metaOf(ctx, name)
 	if err != nil || !older.deleted() {
@@ -315,19 +315,19 @@ func (s *Server) keepHidden(ctx context.Context, a *appending, events int, last 
 	}}, nil
 }
 
-// metaEvent is an event that says what a stream's metadata are now.
+// metaEvent returns an event with a stream's new metadata.
 func (s *Server) metaEvent(raw []byte) []eventlog.Proposed {
 	event := foreign.Event{ID: domain.EventID(uuid.New()), Type: typeMetadata, JSON: true, Data: raw}
 	return []eventlog.Proposed{event.Proposed(event.ID, s.clock())}
 }
 
-// put appends one event of the server's own.
+// put appends an event of the server itself.
 func (s *Server) put(ctx context.Context, name string, event foreign.Event) error {
 	id, err := foreign.StreamID(name)
 	if err != nil {
 		return err
 	}
 	event.ID = domain.EventID(uuid.New())
-	_, err = s.appendAdmitted(ctx, &appending{stream: name, id: id, expected: domain.AnyRevision, events: []foreign.Event{event}})
+	_, err = s.appendAdmitted(ctx, &appendRequest{stream: name, id: id, expected: domain.AnyRevision, events: []foreign.Event{event}})
 	return err
 }

@@ -17,36 +17,36 @@ import (
 
 // The bounds of one BatchAppend call.
 const (
-	maxOpenBatches   = 256 // appends of which a part has come
-	maxBatchesFlight = 256 // appends that are being written
+	maxOpenBatches   = 256 // appends that are not complete
+	maxBatchesFlight = 256 // complete appends that are not answered
 	maxOpenBytes     = 32 << 20
-	eventOverhead    = 1 << 10          // bytes of an event on the wire beside data and user metadata, at most
-	writeTimeout     = 10 * time.Second // from the first part on, on a loaded machine too
+	eventOverhead    = 1 << 10          // largest number of bytes of an event on the wire besides data and user metadata
+	writeTimeout     = 10 * time.Second // from the first part on
 )
 
-// batch is one append of a BatchAppend call, as far as it has come.
+// batch is one append of a BatchAppend call, as far as it was received.
 type batch struct {
-	appending
+	appendRequest
 	correlation *shared.UUID
 	options     *streams.BatchAppendReq_Options
 	deadline    time.Time
 	bytes       int   // on the wire
-	held        int64 // of the call's purse
-	err         error // the first fault; the rest of it is only taken
+	held        int64 // of the call's reservation
+	err         error // the first fault; later parts are received and ignored
 }
 
-// batchAppend is one BatchAppend call. Its appends are written in the order in which
-// they were complete; those that wait together are written together.
+// batchAppend is one BatchAppend call. Its appends are written in the order in which they
+// became complete; those that wait at the same time are written together.
 type batchAppend struct {
-	server *Server
-	stream streams.Streams_BatchAppendServer
-	open   map[domain.EventID]*batch
-	bytes  int // of what is open
-	slots  chan struct{}
-	ready  chan *batch // complete ones; there is room for as many as there are slots
-	ctx    context.Context
-	purse  *purse
-	freed  chan struct{} // holds one token when an append was answered
+	server   *Server
+	stream   streams.Streams_BatchAppendServer
+	open     map[domain.EventID]*batch
+	bytes    int // of open appends
+	slots    chan struct{}
+	ready    chan *batch // complete appends, as many as slots
+	ctx      context.Context
+	reserved *reservation
+	freed    chan struct{} // holds one token once an append was answered
 }
 
 // BatchAppend takes appends in parts and answers each once, in any order.
@@ -55,13 +55,13 @@ func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (
 	b := &batchAppend{
 		server: s.server, stream: stream, ctx: ctx, open: map[domain.EventID]*batch{},
 		slots: make(chan struct{}, maxBatchesFlight), ready: make(chan *batch, maxBatchesFlight),
-		purse: purseOf(ctx), freed: make(chan struct{}, 1),
+		reserved: reservationOf(ctx), freed: make(chan struct{}, 1),
 	}
 	written := make(chan error, 1)
 	go func() {
 		var broken error
 		defer func() { written <- broken }()
-		defer cancel() // nobody takes from ready any more
+		defer cancel() // ready has no receiver any more
 		defer s.server.recovered("Streams.BatchAppend", &broken)
 		broken = b.work()
 	}()
@@ -82,7 +82,7 @@ func (s *streamsService) BatchAppend(stream streams.Streams_BatchAppendServer) (
 	return err
 }
 
-// take adds a part to its append, and starts that when it is the last one.
+// take adds a part to its append, and launches the append after its last part.
 func (b *batchAppend) take(part *batchPart) error {
 	id, err := parseUUID(part.head.GetCorrelationId())
 	if err != nil {
@@ -104,8 +104,8 @@ func (b *batchAppend) take(part *batchPart) error {
 		one.held += int64(part.size)
 	}
 	one.take(part, b.server.config.MaxAppend)
-	if one.err != nil { // nothing of it is kept
-		b.purse.give(one.held)
+	if one.err != nil { // its events are not kept
+		b.reserved.give(one.held)
 		one.held = 0
 	}
 	if b.bytes += part.size; b.bytes > maxOpenBytes {
@@ -119,11 +119,11 @@ func (b *batchAppend) take(part *batchPart) error {
 	return b.launch(one)
 }
 
-// hold takes the memory for a part. Where there is none it waits for appends that are
-// being written, and fails when there are none of these either.
+// hold reserves the memory of a part. If there is none it waits for appends that are being
+// written, and fails if there are none.
 func (b *batchAppend) hold(size int) error {
 	for {
-		err := b.purse.take(int64(size))
+		err := b.reserved.take(int64(size))
 		if err == nil || len(b.slots) == 0 {
 			return err
 		}
@@ -135,8 +135,8 @@ func (b *batchAppend) hold(size int) error {
 	}
 }
 
-// take adds the events of a part. They keep its whole message in memory, which may hold
-// fields that nobody knows; so that is bounded too, far beyond what an append can need.
+// take adds the events of a part. The events keep the whole message in memory, which may
+// have unknown fields, so its size is bounded too.
 func (o *batch) take(part *batchPart, most int) {
 	o.bytes += part.size
 	if o.err == nil && o.bytes > most+maxMetaBytes+eventlog.MaxBatch*eventOverhead {
@@ -191,7 +191,7 @@ func (o *batch) start(now time.Time) (err error) {
 	return err
 }
 
-// launch hands over a complete append.
+// launch passes a complete append to work.
 func (b *batchAppend) launch(one *batch) error {
 	select {
 	case b.slots <- struct{}{}:
@@ -202,7 +202,7 @@ func (b *batchAppend) launch(one *batch) error {
 	}
 }
 
-// work writes complete appends until there are none to come.
+// work writes complete appends until ready is closed.
 func (b *batchAppend) work() error {
 	var run []*batch
 	for one := range b.ready {
@@ -220,13 +220,14 @@ func (b *batchAppend) work() error {
 		if err := b.writeRun(run); err != nil {
 			return err
 		}
-		clear(run) // their events are not needed while the next ones come
+		clear(run) // frees their events
 	}
 	return nil
 }
 
-// writeRun writes appends: first together what the log decides as EventStoreDB would,
-// then one by one what it did not take, and what came to the same streams after that.
+// writeRun writes appends: first, in one call, those that the log decides like
+// EventStoreDB; then one by one those that the log refused or that follow a refused one in
+// the same stream.
 func (b *batchAppend) writeRun(run []*batch) error {
 	defer func() {
 		for range run {
@@ -248,7 +249,7 @@ func (b *batchAppend) writeRun(run []*batch) error {
 	return nil
 }
 
-// together is what of a run goes to the log in one call.
+// together is the part of a run that goes to the log in one call.
 type together struct {
 	taken  []*batch
 	writes []eventlog.Write
@@ -257,9 +258,9 @@ type together struct {
 	rest   []*batch
 }
 
-// sort divides a run. Behind one that is not taken no other to its stream is; nor is
-// one that takes any revision behind one that wants an exact one, which the log may
-// take for a repetition where EventStoreDB would write it.
+// sort divides a run. An append is not taken if an earlier one to its stream was not. Nor
+// is it if one of the two expects any revision and the other an exact one, because the log
+// might count it as a repetition that EventStoreDB would write.
 func (b *batchAppend) sort(run []*batch) *together {
 	g := &together{last: map[domain.StreamID]int{}, passed: map[domain.StreamID]bool{}}
 	for _, one := range run {
@@ -268,21 +269,21 @@ func (b *batchAppend) sort(run []*batch) *together {
 			takes = (g.taken[at-1].expected == domain.AnyRevision) == (one.expected == domain.AnyRevision)
 		}
 		if takes {
-			takes = checkWritable(one.stream) == nil && b.server.allowed(b.ctx, one.stream, toWrite) == nil && b.server.admitted(&one.appending) == nil
+			takes = checkWritable(one.stream) == nil && b.server.allowed(b.ctx, one.stream, toWrite) == nil && b.server.admitted(&one.appendRequest) == nil
 		}
 		if !takes {
 			g.rest, g.passed[one.id] = append(g.rest, one), true
 			continue
 		}
 		g.taken = append(g.taken, one)
-		g.writes = append(g.writes, eventlog.Write{Stream: one.id, Expected: one.expected, Events: b.server.proposals(&one.appending), After: g.last[one.id]})
+		g.writes = append(g.writes, eventlog.Write{Stream: one.id, Expected: one.expected, Events: b.server.proposals(&one.appendRequest), After: g.last[one.id]})
 		g.last[one.id] = len(g.writes)
 	}
 	return g
 }
 
-// answerTogether writes what of a run the log can decide in one call, answers what was
-// stored, and gives back what is to be decided one by one, in order.
+// answerTogether writes in one call the appends of a run that the log can decide, answers
+// the stored ones, and returns the rest in order.
 func (b *batchAppend) answerTogether(run []*batch) (rest []*batch, err error) {
 	g := b.sort(run)
 	if len(g.taken) < 2 {
@@ -302,7 +303,7 @@ func (b *batchAppend) answerTogether(run []*batch) (rest []*batch, err error) {
 	deleted, err := b.anyDeleted(ctx, g)
 	if err != nil || deleted {
 		unlock()
-		return run, nil // whatever is the matter is told with each
+		return run, nil // each append gets the error by itself
 	}
 	written := s.log.AppendMany(ctx, g.writes)
 	unlock()
@@ -328,8 +329,8 @@ func (b *batchAppend) answerTogether(run []*batch) (rest []*batch, err error) {
 	return rest, nil
 }
 
-// anyDeleted tells whether a stream that is written to was deleted: who writes to it
-// first makes it one again.
+// anyDeleted reports whether any of the streams is deleted; the first append to a deleted
+// stream undeletes it.
 func (b *batchAppend) anyDeleted(ctx context.Context, g *together) (bool, error) {
 	for _, at := range g.last {
 		meta, err := b.server.metaOf(ctx, g.taken[at-1].stream)
@@ -343,10 +344,10 @@ func (b *batchAppend) anyDeleted(ctx context.Context, g *together) (bool, error)
 func (b *batchAppend) answer(one *batch) error {
 	result, err := appended{}, one.err
 	if err == nil {
-		// The time left is a difference, so that it holds on any clock.
+		// The timeout is a difference, so it is independent of the clock.
 		ctx, cancel := context.WithTimeout(b.ctx, one.deadline.Sub(b.server.clock()))
 		if err = b.server.allowed(ctx, one.stream, toWrite); err == nil {
-			result, err = b.server.append(ctx, &one.appending)
+			result, err = b.server.append(ctx, &one.appendRequest)
 		}
 		cancel()
 	}
@@ -357,10 +358,10 @@ func (b *batchAppend) answer(one *batch) error {
 }
 
 func (b *batchAppend) respond(one *batch, result appended, err error) error {
-	b.purse.give(one.held)
+	b.reserved.give(one.held)
 	select {
 	case b.freed <- struct{}{}:
-	default: // there is one already
+	default: // it has one already
 	}
 	response := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
 	echoExpected(response, one.options)

@@ -45,7 +45,7 @@ func batchSuccess(a appended) *streams.BatchAppendResp_Success {
 	return success
 }
 
-// batchError is an error inside of an answer: a status with one detail.
+// batchError converts an error to the form of an answer: a status with one detail.
 func batchError(err error) *rpcstatus.Status {
 	var code codes.Code
 	detail := proto.Message(&shared.Unknown{})

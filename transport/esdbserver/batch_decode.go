@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The numbers of the fields of streams.BatchAppendReq that events are told in.
+// The numbers of the fields of streams.BatchAppendReq with events.
 const (
 	fieldProposed = 3 // of BatchAppendReq
 
@@ -24,22 +24,22 @@ const (
 	fieldProposedData = 4
 )
 
-// batchPart is a streams.BatchAppendReq. Its events are decoded by hand: protobuf made
-// five objects and a map of each, which took more time than the log takes to keep it.
+// batchPart is a streams.BatchAppendReq. Its events are decoded by hand, because protobuf
+// makes five objects and a map for each, which took more time than the log's append.
 type batchPart struct {
 	head   streams.BatchAppendReq // all but the events
 	events []proposal
-	size   int // bytes of the message, which what is in events may share memory with
-	rest   []byte
+	size   int    // bytes of the message, with which events may share memory
+	rest   []byte // encoded fields other than events
 }
 
-// proposal is an event that a client proposes; err says why it is none.
+// proposal is a proposed event; err says why it is invalid.
 type proposal struct {
 	foreign.Event
 	err error
 }
 
-// decode reads a message as protobuf does, in memory of its own.
+// decode decodes a message like protobuf, into memory that it does not share with message.
 func (p *batchPart) decode(message mem.BufferSlice) error {
 	bytes := message.Materialize()
 	p.size, p.events, p.rest = len(bytes), p.events[:0], p.rest[:0]
@@ -83,12 +83,12 @@ func (p *batchPart) event(bytes []byte) error {
 		if kind == protowire.BytesType {
 			value, _ = protowire.ConsumeBytes(bytes[n:])
 		} else {
-			number = 0 // no field of ours
+			number = 0 // not one of these fields
 		}
 		bytes = bytes[n+size:]
 		switch int32(number) {
 		case fieldProposedID:
-			id = append(id[:len(id):len(id)], value...) // parts of a message that come after each other are one
+			id = append(id[:len(id):len(id)], value...) // protobuf merges repeated parts of a message
 		case fieldProposedMeta:
 			key, text, err := mapEntry(value)
 			if err != nil {
@@ -116,7 +116,7 @@ func (p *batchPart) event(bytes []byte) error {
 	return nil
 }
 
-// typeNamed is a type's name; events that follow each other often share one.
+// typeNamed returns a type's name as a string, shared with the previous event's if equal.
 func (p *batchPart) typeNamed(name []byte) string {
 	if n := len(p.events); n > 0 && p.events[n-1].Type == string(name) {
 		return p.events[n-1].Type
@@ -124,7 +124,7 @@ func (p *batchPart) typeNamed(name []byte) string {
 	return string(name)
 }
 
-// mapEntry decodes a pair of a map of strings.
+// mapEntry decodes an entry of a map of strings.
 func mapEntry(bytes []byte) (key, value []byte, err error) {
 	for len(bytes) > 0 {
 		number, kind, n := protowire.ConsumeTag(bytes)
@@ -151,12 +151,11 @@ func mapEntry(bytes []byte) (key, value []byte, err error) {
 	return key, value, nil
 }
 
-// textIDSize is the length of a UUID message whose value is a text, which is preceded by its
-// tag and its length.
+// textIDSize is the length of a UUID message with a text: its tag, its length, the text.
 const textIDSize = 2 + 36
 
-// decodeID decodes a UUID message in the forms that clients write, and leaves others to
-// protobuf. An error of protobuf's has no code.
+// decodeID decodes a UUID message in the forms that clients write, and other forms with
+// protobuf, whose errors have no code.
 func decodeID(message []byte) (domain.EventID, error) {
 	if len(message) == textIDSize && message[0] == fieldText<<3|byte(protowire.BytesType) && message[1] == textIDSize-2 {
 		if id, err := domain.ParseEventID(string(message[2:])); err == nil && !id.IsZero() {
@@ -173,7 +172,7 @@ func decodeID(message []byte) (domain.EventID, error) {
 	return parseUUID(&id)
 }
 
-// structuredID decodes a UUID message of two halves, each there and once.
+// structuredID decodes a UUID message that has each of two halves once.
 func structuredID(message []byte) (id domain.EventID, plain bool) {
 	if len(message) < 2 || message[0] != fieldStructured<<3|byte(protowire.BytesType) || int(message[1]) != len(message)-2 {
 		return id, false

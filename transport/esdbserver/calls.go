@@ -11,11 +11,10 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
-// places bounds how many calls are open at once, over all connections. Half of them
-// is one caller's share: nobody keeps others from being answered. A caller is a login
-// that was shown, else an address; one of version 6 counts with its whole /64, which
-// one machine may have for itself.
-type places struct {
+// callLimiter bounds the open calls of all connections, and at half of that those of one
+// caller, so that no caller can exclude the others. A caller is a login, else an address.
+// An IPv6 address counts as its /64, because one machine may have all of that.
+type callLimiter struct {
 	most int
 
 	mu    sync.Mutex
@@ -23,28 +22,28 @@ type places struct {
 	by    map[string]int
 }
 
-func newPlaces(most int) *places { return &places{most: most, by: map[string]int{}} }
+func newCallLimiter(most int) *callLimiter { return &callLimiter{most: most, by: map[string]int{}} }
 
-// share is how many calls of one caller are open at once.
-func (p *places) share() int { return (p.most + 1) / 2 }
+// share returns the bound for one caller.
+func (p *callLimiter) share() int { return (p.most + 1) / 2 }
 
-// enter takes a place, which leave gives back, or says that there is none; nobody
-// waits for one.
-func (p *places) enter(caller string) (leave func(), err error) {
+// enter counts a call until leave. It does not wait: if there are too many calls it returns
+// an error.
+func (p *callLimiter) enter(caller string) (leave func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.taken >= p.most:
-		return nil, errNoPlace(fmt.Sprintf("want at most %d calls at once, found as many", p.most))
+		return nil, errExhausted(fmt.Sprintf("want at most %d calls at once, found as many", p.most))
 	case p.by[caller] >= p.share():
-		return nil, errNoPlace(fmt.Sprintf("want at most %d calls at once from one caller, found as many", p.share()))
+		return nil, errExhausted(fmt.Sprintf("want at most %d calls at once from one caller, found as many", p.share()))
 	}
 	p.taken++
 	p.by[caller]++
 	return func() { p.leave(caller) }, nil
 }
 
-func (p *places) leave(caller string) {
+func (p *callLimiter) leave(caller string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken--
@@ -53,10 +52,10 @@ func (p *places) leave(caller string) {
 	}
 }
 
-func errNoPlace(text string) error { return &failure{codes.ResourceExhausted, "", text, nil, 0} }
+func errExhausted(text string) error { return &failure{codes.ResourceExhausted, "", text, nil, 0} }
 
-// payerOf names who a call is counted for.
-func payerOf(ctx context.Context) string {
+// limitKeyOf returns the key that a call is counted by.
+func limitKeyOf(ctx context.Context) string {
 	if who := callerOf(ctx); who.login != "" {
 		return who.login
 	}
@@ -64,10 +63,10 @@ func payerOf(ctx context.Context) string {
 	if !known {
 		return "@"
 	}
-	return addressPayer(from.Addr.String())
+	return limitKeyOfAddress(from.Addr.String())
 }
 
-func addressPayer(address string) string {
+func limitKeyOfAddress(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return "@" + address

@@ -69,7 +69,7 @@ func open(t *testing.T, who string, conn *grpc.ClientConn) context.CancelFunc {
 	return end
 }
 
-// untilIt asks until the answer has a code: places are taken and given back a while
+// untilIt asks until the answer has a code: calls are counted until a while
 // after a client knows of its call.
 func untilIt(t *testing.T, who string, conn *grpc.ClientConn, want codes.Code) {
 	t.Helper()
@@ -82,7 +82,7 @@ func untilIt(t *testing.T, who string, conn *grpc.ClientConn, want codes.Code) {
 	}
 }
 
-// One caller takes half of the places, over however many connections, and nobody
+// One caller may have half of the calls, over however many connections, and nobody
 // else is kept out; what ends gives its place back.
 func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 		ends = append(ends, open(t, honest, conns[i%len(conns)]))
 	}
 	if code := asks(as(t, third), conns[0]); code != codes.ResourceExhausted {
-		t.Fatalf("with all places taken: want %s, found %s", codes.ResourceExhausted, code)
+		t.Fatalf("with all calls open: want %s, found %s", codes.ResourceExhausted, code)
 	}
 	ends[0]()
 	untilIt(t, greedy, conns[0], codes.OK)

@@ -13,19 +13,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// handshakeTimeout is how long a connection over TLS may take to begin.
+// handshakeTimeout bounds the TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// connections tells calls which certificate their connection came with. Securing a
-// connection is the business of its listener.
+// connections gives calls the TLS state of their connection. The listener does the TLS.
 type connections struct{}
 
-// inTheClear is a connection without TLS.
-type inTheClear struct{}
+// plaintext is a connection without TLS.
+type plaintext struct{}
 
-func (inTheClear) AuthType() string { return "none" }
+func (plaintext) AuthType() string { return "none" }
 
-// ServerHandshake finds out what a connection was secured with.
+// ServerHandshake returns the TLS state of a connection.
 func (connections) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured := conn
 	for secured != nil {
@@ -43,25 +42,25 @@ func (connections) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInf
 		}
 		secured = inner.NetConn()
 	}
-	return conn, inTheClear{}, nil
+	return conn, plaintext{}, nil
 }
 
-// ClientHandshake is for clients, which these are not for.
+// ClientHandshake returns an error: these are credentials of a server.
 func (connections) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	return nil, nil, domain.Errorf(domain.Internal, "EventStoreDB protocol: want a client's own credentials")
 }
 
-// Info says nothing that a server uses.
+// Info returns nothing, because a server does not use it.
 func (connections) Info() credentials.ProtocolInfo { return credentials.ProtocolInfo{} }
 
-// Clone returns the same, for there is nothing to change.
+// Clone returns the same credentials, because they have no state.
 func (c connections) Clone() credentials.TransportCredentials { return c }
 
-// OverrideServerName is for clients.
+// OverrideServerName does nothing; it is for clients.
 func (connections) OverrideServerName(string) error { return nil }
 
-// certified is the login that the certificate of a call's connection names. The
-// listener has verified it against the authority that users' certificates come from.
+// certified returns the login in the certificate of a call's connection. The listener has
+// verified the certificate against the authority of users' certificates.
 func certified(ctx context.Context) (login string, shown bool) {
 	from, ok := peer.FromContext(ctx)
 	if !ok {
@@ -74,10 +73,9 @@ func certified(ctx context.Context) (login string, shown bool) {
 	return over.State.PeerCertificates[0].Subject.CommonName, true
 }
 
-// WithUsers has a configuration of TLS take certificates of users, which stand for the
-// account that their common name is the login of. authority is the PEM text of what
-// these certificates have to come from; a connection with another one is refused, one
-// without any is not.
+// WithUsers returns a TLS configuration that accepts certificates of users, whose common
+// name is the login of an account. authority is the PEM text of their certificate
+// authority. A connection with another certificate is refused, one without any is not.
 func WithUsers(config *tls.Config, authority []byte) (*tls.Config, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(authority) {

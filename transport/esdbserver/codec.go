@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The keys of the metadata that clients and server exchange about an event.
+// The keys of an event's metadata in the protocol.
 const (
 	keyType        = "type"
 	keyContentType = "content-type"
@@ -23,10 +23,10 @@ const (
 	contentBinary = "application/octet-stream"
 )
 
-// maxRevision is the revision under which clients see a tombstone.
+// maxRevision is the revision that clients see for a tombstone.
 const maxRevision = 1<<63 - 1
 
-// record is an event and its place as clients see them.
+// record is an event as clients see it.
 type record struct {
 	foreign.Event
 	stream   string
@@ -43,7 +43,7 @@ func recordOf(e *domain.Envelope) record {
 	return r
 }
 
-// metadata is what the server tells of an event beside its data.
+// metadata returns the metadata of an event in the protocol.
 func (r *record) metadata() map[string]string {
 	content := contentJSON
 	if !r.JSON {
@@ -52,10 +52,10 @@ func (r *record) metadata() map[string]string {
 	return map[string]string{keyType: r.Type, keyContentType: content, keyCreated: ticks(r.created)}
 }
 
-// ticks is a time as the protocol writes it: steps of 100 ns since 1970.
+// ticks returns a time in the protocol's form: units of 100 ns since 1970.
 func ticks(at time.Time) string { return strconv.FormatInt(at.UnixMicro()*10, 10) }
 
-// proposed checks what a client sent as an event.
+// proposed converts and checks an event of a client.
 func proposed(id *shared.UUID, metadata map[string]string, userMeta, data []byte) (foreign.Event, error) {
 	content, described := metadata[keyContentType]
 	event := foreign.Event{Type: metadata[keyType], JSON: content == contentJSON, UserMeta: userMeta, Data: data}
@@ -67,8 +67,8 @@ func proposed(id *shared.UUID, metadata map[string]string, userMeta, data []byte
 	return event, err
 }
 
-// checkProposed checks an event but for its id; described tells that its content type
-// was given.
+// checkProposed checks an event except its id; described says whether its content type was
+// given.
 func checkProposed(event *foreign.Event, described bool) error {
 	if event.Type == "" || !described {
 		return errMissingMetadata()
@@ -97,7 +97,7 @@ func parseUUID(id *shared.UUID) (domain.EventID, error) {
 	return parsed, nil
 }
 
-// uuidOf writes an id in the form that a client asked for.
+// uuidOf returns an id in the form that a client requested.
 func uuidOf(id domain.EventID, structured bool) *shared.UUID {
 	if !structured {
 		return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
@@ -108,7 +108,7 @@ func uuidOf(id domain.EventID, structured bool) *shared.UUID {
 	}}}
 }
 
-// identifier is a stream's name on the wire.
+// identifier returns a stream's name in the protocol's form.
 func identifier(name string) *shared.StreamIdentifier {
 	return &shared.StreamIdentifier{StreamName: []byte(name)}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// remove deletes a stream, so that it may be written again, or for ever, and
-// gives the position of the event that says so.
+// remove deletes a stream, for ever or so that it may be written to again. It returns the
+// position of the event that deletes it.
 func (s *Server) remove(ctx context.Context, name string, expected domain.Revision, forever bool) (domain.Position, error) {
 	if isMeta(name) {
 		return 0, errAccessDenied("metadata are deleted with their stream")
@@ -55,7 +55,7 @@ func (s *Server) removeOnState(ctx context.Context, name string, id domain.Strea
 	return receipt.Last, err
 }
 
-// decideRemoval is the table of expected revisions of deletions.
+// decideRemoval decides a deletion by the expected revision; an error refuses it.
 func decideRemoval(name string, state *streamState, expected domain.Revision, forever bool) error {
 	wrong := &wrongVersion{name, expected, state.last}
 	exists := state.last >= 0
@@ -76,8 +76,8 @@ func decideRemoval(name string, state *streamState, expected domain.Revision, fo
 	return wrong
 }
 
-// tombstone ends a stream for ever. It is deleted first: whatever a crash
-// leaves of the three steps, no append slips past the event that ends it.
+// tombstone ends a stream for ever. It first deletes the stream, so that no append follows
+// the tombstone event if a crash interrupts the three steps.
 func (s *Server) tombstone(ctx context.Context, id, metaID domain.StreamID, state *streamState) (domain.Position, error) {
 	written := s.log.AppendMany(ctx, []eventlog.Write{
 		{Stream: metaID, Expected: state.meta.revision, Events: s.metaEvent(truncated(state.meta.raw, deletedBefore))},

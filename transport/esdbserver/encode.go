@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The numbers of the fields of streams.ReadResp that events are told in.
+// The numbers of the fields of streams.ReadResp with events.
 const (
 	fieldEvent = 1 // of ReadResp
 
@@ -31,17 +31,17 @@ const (
 	fieldText       = 2
 )
 
-// encoded is a message that is on the wire as it is.
+// encoded is an encoded message.
 type encoded []byte
 
-// eventCodec sends and takes encoded messages as they are, has parts of batches decode themselves,
-// and leaves others to protobuf. Events are most of what a server sends and takes; to
-// make messages of them first took more time than reading them.
+// eventCodec passes encoded messages through, lets parts of batches decode themselves, and
+// leaves other messages to protobuf. Most messages are events, and to build protobuf
+// messages of them took more time than to read them.
 type eventCodec struct{ encoding.CodecV2 }
 
 func newEventCodec() eventCodec { return eventCodec{encoding.GetCodecV2(proto.Name)} }
 
-// Unmarshal reads what came over the wire.
+// Unmarshal decodes a received message.
 func (c eventCodec) Unmarshal(data mem.BufferSlice, message any) error {
 	switch m := message.(type) {
 	case *batchPart:
@@ -53,7 +53,7 @@ func (c eventCodec) Unmarshal(data mem.BufferSlice, message any) error {
 	return c.CodecV2.Unmarshal(data, message)
 }
 
-// Marshal gives what goes over the wire.
+// Marshal encodes a message to send.
 func (c eventCodec) Marshal(message any) (mem.BufferSlice, error) {
 	if e, ok := message.(encoded); ok {
 		return mem.BufferSlice{mem.SliceBuffer(e)}, nil
@@ -61,14 +61,13 @@ func (c eventCodec) Marshal(message any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(message)
 }
 
-// encoder writes events as messages. It keeps memory that it writes parts to.
+// encoder encodes events. It reuses its buffers.
 type encoder struct {
 	structured  bool // ids on the wire
 	inner, part []byte
 }
 
-// event is a streams.ReadResp with an event and the link that led to it, either of
-// which may be nil.
+// event encodes a streams.ReadResp with an event and the link to it. Either may be nil.
 func (c *encoder) event(event, link *record, position uint64) encoded {
 	inner := c.inner[:0]
 	if event != nil {
@@ -148,7 +147,7 @@ func appendText[T string | []byte](dst []byte, field protowire.Number, text T) [
 	return append(dst, text...)
 }
 
-// appendEntry writes one pair of the map of metadata.
+// appendEntry encodes an entry of the metadata map.
 func appendEntry[T string | []byte](dst []byte, key string, value T) []byte {
 	dst = protowire.AppendTag(dst, fieldMetadata, protowire.BytesType)
 	dst = protowire.AppendVarint(dst, uint64(2*protowire.SizeTag(1)+protowire.SizeBytes(len(key))+protowire.SizeBytes(len(value))))

@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// failure is an error that the protocol has a form for: a status, a name under
-// the trailer "exception", and trailers that go with it.
+// failure is an error of the protocol: a status, a name in the trailer "exception", and
+// further trailers.
 type failure struct {
 	code      codes.Code
 	exception string
@@ -26,16 +26,16 @@ type failure struct {
 	limit     int      // the bound that an append exceeded
 }
 
-// Error is the text of the status.
+// Error returns the text of the status.
 func (f *failure) Error() string { return f.text }
 
-// wrongVersion says that a stream was not as an append expected.
+// wrongVersion says that a stream does not have the expected revision.
 type wrongVersion struct {
 	stream            string
 	expected, current domain.Revision
 }
 
-// Error says what was wanted and what was found.
+// Error says which revision was wanted and which was found.
 func (w *wrongVersion) Error() string {
 	return fmt.Sprintf("stream %s: want revision %s, found %s", w.stream, w.expected, w.current)
 }
@@ -50,7 +50,7 @@ func errAccessDenied(what string) error {
 
 func errUnauthenticated(what string) error { return &failure{code: codes.Unauthenticated, text: what} }
 
-// refused gives what Admit says its form.
+// refused converts an error of Config.Admit.
 func refused(err error) error {
 	if domain.CodeOf(err) == domain.Forbidden {
 		return errAccessDenied(err.Error())
@@ -74,7 +74,7 @@ func errAppendTooLarge(most int) error {
 	}
 }
 
-// errWrongVersion is the form of a wrong expected version outside of appends.
+// errWrongVersion returns a wrong version in the form for calls other than appends.
 func errWrongVersion(w *wrongVersion) error {
 	actual := ""
 	if w.current >= 0 {
@@ -89,7 +89,8 @@ func errWrongVersion(w *wrongVersion) error {
 
 func invalid(format string, args ...any) error { return domain.Errorf(domain.Invalid, format, args...) }
 
-// errNotLeader names the leader's endpoint, where clients go on, if that is known.
+// errNotLeader returns an error with the leader's endpoint, if it is known, to which
+// clients reconnect.
 func errNotLeader(e *eventlog.NotLeader) error {
 	host, port := endpoint(e.Leader.Address)
 	if host == "" {
@@ -102,7 +103,7 @@ func errNotLeader(e *eventlog.NotLeader) error {
 	}
 }
 
-// statusOf gives an error its status and sets its trailers on the call.
+// statusOf returns the status of an error, and sets its trailers on the call.
 func statusOf(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -161,7 +162,7 @@ func codeOf(err error) codes.Code {
 	}
 }
 
-// ascii makes a text fit for a trailer: what is not printable ASCII is percent-encoded.
+// ascii returns a text for a trailer, percent-encoded if it is not printable ASCII.
 func ascii(text string) string {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] > '~' {
@@ -171,5 +172,5 @@ func ascii(text string) string {
 	return text
 }
 
-// errProtocol says that messages came in an order that the protocol has not.
+// errProtocol says that a message violates the order of the protocol.
 func errProtocol(text string) error { return &failure{codes.Unknown, "", text, nil, 0} }

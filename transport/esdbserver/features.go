@@ -11,10 +11,10 @@ import (
 	"google.golang.org/grpc"
 )
 
-// protocolVersion is the version of the database whose protocol is spoken.
+// protocolVersion is the version of EventStoreDB whose protocol is served.
 const protocolVersion = "24.6.0"
 
-// featuresService tells clients what the server can do.
+// featuresService lists the server's methods and features.
 type featuresService struct {
 	serverfeatures.UnimplementedServerFeaturesServer
 	server *Server
@@ -26,7 +26,7 @@ var features = map[string][]string{
 	"streams.batchappend": {"deadline_duration"},
 }
 
-// GetSupportedMethods lists what the server's services have.
+// GetSupportedMethods lists the methods of the server's services.
 func (f *featuresService) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
 	return &serverfeatures.SupportedMethods{EventStoreServerVersion: protocolVersion, Methods: f.server.methods}, nil
 }
@@ -38,7 +38,7 @@ func featuresOf(method string) []string {
 	return features[method]
 }
 
-// methodsOf lists what a server has registered; all names are in lower case.
+// methodsOf lists the registered methods, with all names in lower case.
 func methodsOf(services map[string]grpc.ServiceInfo) []*serverfeatures.SupportedMethod {
 	var methods []*serverfeatures.SupportedMethod
 	for service, info := range services {

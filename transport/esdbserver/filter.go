@@ -17,27 +17,27 @@ const (
 	maxPrefixes   = 1024
 	maxPattern    = 4096
 	defaultWindow = 32
-	// matchTimeout ends a backtracking pattern that would hold a reader.
+	// matchTimeout bounds each match of a backtracking pattern.
 	matchTimeout = 100 * time.Millisecond
 )
 
-// filter keeps a part of the events of $all.
+// filter selects events of $all.
 type filter struct {
 	byType   bool // otherwise by the stream's name
 	prefixes []string
 	pattern  func(string) (bool, error)
-	interval int // events looked at between checkpoints
+	interval int // events read between checkpoints
 }
 
-// expression is what both services' filters have.
+// expression is what the filters of both services have in common.
 type expression interface {
 	GetRegex() string
 	GetPrefix() []string
 }
 
-// newFilter checks a filter. Go's regular expressions have no look-around;
-// patterns that need it, or other things of .NET's, run on an engine that
-// backtracks, for a bounded time.
+// newFilter checks and compiles a filter. A pattern that Go's package regexp does not
+// support, such as look-around, runs on a backtracking engine like .NET's, for
+// matchTimeout at most.
 func newFilter(byType bool, e expression, window, multiplier uint32) (*filter, error) {
 	f := &filter{byType: byType, prefixes: e.GetPrefix()}
 	if len(f.prefixes) > maxPrefixes {
@@ -64,7 +64,7 @@ func newFilter(byType bool, e expression, window, multiplier uint32) (*filter, e
 	return f, nil
 }
 
-// keeps tells whether an event passes. A nil filter keeps everything.
+// keeps reports whether an event passes. A nil filter passes all.
 func (f *filter) keeps(e *domain.Envelope) (bool, error) {
 	if f == nil {
 		return true, nil
@@ -83,8 +83,8 @@ func (f *filter) keeps(e *domain.Envelope) (bool, error) {
 	return slices.ContainsFunc(f.prefixes, func(prefix string) bool { return strings.HasPrefix(text, prefix) }), nil
 }
 
-// innerPrefix begins the streams in which persistent subscriptions to $all
-// keep their state; shown in $all, they would follow themselves.
+// innerPrefix is the prefix of the streams with the state of persistent subscriptions to
+// $all, which would otherwise receive their own checkpoints.
 var innerPrefix = escapedID("$persistentsubscription-$all::")
 
 func escapedID(prefix string) string {
@@ -95,5 +95,5 @@ func escapedID(prefix string) string {
 	return string(id)
 }
 
-// shownInAll tells events from those that $all never shows.
+// shownInAll reports whether $all shows an event.
 func shownInAll(e *domain.Envelope) bool { return !strings.HasPrefix(string(e.Stream), innerPrefix) }

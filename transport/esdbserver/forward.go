@@ -21,24 +21,24 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A node that does not lead sends appends and deletions on to the leader, with what the
-// caller showed of itself. A caller that wants the leader and nobody else says so in a
-// header, which a call that was sent on has too: it goes no further.
+// A node that does not lead forwards appends and deletions to the leader, with the caller's
+// credentials. The header requiresLeader prevents forwarding. A forwarded call has it, so
+// it is forwarded once at most.
 
 const requiresLeader = "requires-leader"
 
-// passedOn are the headers of a call that go to the leader.
+// passedOn are the headers of a call that are forwarded.
 var passedOn = []string{"authorization", "connection-name"}
 
-// sentOn are the methods that the leader answers for others. It answers for those of
-// persistent subscriptions too, but only to callers that come to it.
+// sentOn are the methods that are forwarded. Calls of persistent subscriptions are not:
+// their callers have to connect to the leader.
 var sentOn = map[string]bool{
 	streams.Streams_Append_FullMethodName: true, streams.Streams_BatchAppend_FullMethodName: true,
 	streams.Streams_Delete_FullMethodName: true, streams.Streams_Tombstone_FullMethodName: true,
 }
 
-// elsewhere gives the connection on which a call is sent on, nil for a call that is
-// answered here, and an error for one that has to come to the leader itself.
+// elsewhere returns the connection on which to forward a call; nil: this node answers it.
+// It returns a NotLeader error if the caller has to connect to the leader.
 func (s *Server) elsewhere(ctx context.Context, method string) (*grpc.ClientConn, error) {
 	if s.config.Leadership == nil || !strings.HasPrefix(method, "/"+streams.Streams_ServiceDesc.ServiceName+"/") {
 		return nil, nil
@@ -55,12 +55,12 @@ func (s *Server) elsewhere(ctx context.Context, method string) (*grpc.ClientConn
 		return nil, nil
 	}
 	if _, certificate := certified(ctx); certificate || leader.Address == "" {
-		return nil, &eventlog.NotLeader{Leader: leader} // nobody else can show the certificate
+		return nil, &eventlog.NotLeader{Leader: leader} // the certificate cannot be forwarded
 	}
 	return s.toLeader.conn(leader.Address)
 }
 
-// leaderConn is a connection to the node that leads.
+// leaderConn is a connection to the leader.
 type leaderConn struct {
 	calls *tls.Config
 
@@ -69,7 +69,8 @@ type leaderConn struct {
 	open    *grpc.ClientConn
 }
 
-// conn gives the connection to an address. Calls to an earlier one end.
+// conn returns the connection to an address. It closes the one to an earlier address, which
+// ends its calls.
 func (l *leaderConn) conn(address string) (*grpc.ClientConn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +104,7 @@ func (l *leaderConn) close() {
 	}
 }
 
-// outgoing is the context of a call that is sent on.
+// outgoing returns the context of a forwarded call.
 func outgoing(ctx context.Context) context.Context {
 	pairs := metadata.Pairs(requiresLeader, "true")
 	for _, key := range passedOn {
@@ -112,7 +113,7 @@ func outgoing(ctx context.Context) context.Context {
 	return metadata.NewOutgoingContext(ctx, pairs)
 }
 
-// ask has the leader answer a call with one request.
+// ask forwards a unary call.
 func ask(ctx context.Context, conn *grpc.ClientConn, method string, request any) (any, error) {
 	var answer any = &streams.DeleteResp{}
 	if method == streams.Streams_Tombstone_FullMethodName {
@@ -123,7 +124,7 @@ func ask(ctx context.Context, conn *grpc.ClientConn, method string, request any)
 	return answer, passedBack(ctx, err, trailer)
 }
 
-// relay has the leader answer a call with many requests.
+// relay forwards a streaming call.
 func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream, info *grpc.StreamServerInfo) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -139,7 +140,7 @@ func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream,
 		defer close(sent)
 		pass(ctx, stream, call, cancel)
 		if !info.IsServerStream {
-			drain(stream) // as if it were answered here
+			drain(stream) // as for a call that is answered here
 		}
 	}()
 	for {
@@ -164,15 +165,15 @@ func relay(ctx context.Context, conn *grpc.ClientConn, stream grpc.ServerStream,
 	return passedBack(ctx, err, call.Trailer())
 }
 
-// pass sends on what a caller sends, as long as the leader takes it.
+// pass forwards the messages of a caller until either side ends.
 func pass(ctx context.Context, stream grpc.ServerStream, call grpc.ClientStream, cancel context.CancelCauseFunc) {
-	held, behind := purseOf(ctx), int64(0)
+	held, behind := reservationOf(ctx), int64(0)
 	for {
 		var message encoded
 		err := stream.RecvMsg(&message)
 		switch {
 		case errors.Is(err, io.EOF):
-			_ = call.CloseSend() // how the call ends is told to who receives
+			_ = call.CloseSend() // relay gets the error
 			return
 		case err != nil:
 			cancel(err)
@@ -184,14 +185,14 @@ func pass(ctx context.Context, stream grpc.ServerStream, call grpc.ClientStream,
 			return
 		}
 		if call.SendMsg(message) != nil {
-			return // who receives is told why
+			return // relay gets the error
 		}
-		held.give(behind) // what was sent before has left by now
+		held.give(behind) // the message before has been sent by now
 		behind = more
 	}
 }
 
-// passedBack is how a call ends that was sent on. The leader's trailers go with it.
+// passedBack returns the error of a forwarded call, and sets the leader's trailers.
 func passedBack(ctx context.Context, err error, trailer metadata.MD) error {
 	if err == nil {
 		return nil

@@ -19,7 +19,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Member is a node of the cluster that a server's log belongs to.
+// Member is a node of the cluster.
 type Member struct {
 	Name    string     // the same on every node
 	Address string     // of its endpoints, "http://10.0.0.7:8770"; empty: unknown
@@ -28,32 +28,32 @@ type Member struct {
 	Self    bool // this node
 }
 
-// MemberRole is what a member does.
+// MemberRole is the role of a member.
 type MemberRole int
 
 // The roles of members.
 const (
-	RoleUnknown  MemberRole = iota // it may be about to lead or to follow
+	RoleUnknown  MemberRole = iota // an election may be under way
 	RoleLeader                     // appends go to it
 	RoleFollower                   // it votes
 	RoleReplica                    // it follows and does not vote
 )
 
-// states are the names that clients know roles by.
+// states are the roles in the protocol's form.
 var states = map[MemberRole]gossip.MemberInfo_VNodeState{
 	RoleUnknown: gossip.MemberInfo_Unknown, RoleLeader: gossip.MemberInfo_Leader,
 	RoleFollower: gossip.MemberInfo_Follower, RoleReplica: gossip.MemberInfo_ReadOnlyReplica,
 }
 
-// gossipService tells clients who belongs to the cluster.
+// gossipService lists the members of the cluster.
 type gossipService struct {
 	gossip.UnimplementedGossipServer
 	server *Server
 }
 
-// Read lists the members whose address is known. This node is known by the name that
-// the client called it by, which is the one that the client can resolve and expects a
-// certificate for, or by the address where it is.
+// Read lists the members whose address is known. The address of this node is the one that
+// the client used, because the client can resolve it and expects it in the certificate; or
+// else the local address of the connection.
 func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInfo, error) {
 	var called string
 	if found, ok := peer.FromContext(ctx); ok && found.LocalAddr != nil {
@@ -79,7 +79,7 @@ func (g *gossipService) Read(ctx context.Context, _ *shared.Empty) (*gossip.Clus
 	return info, nil
 }
 
-// listed is a member as clients are told of it.
+// listed is a member in the list for clients.
 type listed struct {
 	Member
 	id   domain.EventID
@@ -87,8 +87,8 @@ type listed struct {
 	port uint32
 }
 
-// members lists who belongs to the cluster, to a client that called this node by an
-// address: without a cluster, this node alone.
+// members lists the members, with called as the address of this node. Without a cluster it
+// lists this node only.
 func (s *Server) members(ctx context.Context, called string) ([]listed, error) {
 	host, port := splitAddress(called)
 	if s.config.Members == nil {
@@ -111,8 +111,8 @@ func (s *Server) members(ctx context.Context, called string) ([]listed, error) {
 	return list, nil
 }
 
-// memberID is the id of a member. It has the bits that make it a UUID by name: clients
-// look at them.
+// memberID returns the id of a member, with the version bits of a UUID by name, which
+// clients check.
 func memberID(name string) domain.EventID {
 	id := uuid.UUID(domain.DeriveID("EventStoreDB member "+name, 0))
 	id[6] = id[6]&0x0f | 0x50
@@ -120,8 +120,7 @@ func memberID(name string) domain.EventID {
 	return domain.EventID(id)
 }
 
-// endpoint is the host and the port of the address of a node; none of one that is no
-// address.
+// endpoint returns the host and port of a node's address; empty if the address is invalid.
 func endpoint(address string) (host string, port uint32) {
 	at, err := url.Parse(address)
 	if err != nil || at.Hostname() == "" {
@@ -135,7 +134,7 @@ func endpoint(address string) (host string, port uint32) {
 	return at.Hostname(), uint32(n)
 }
 
-// gossip tells over HTTP what Read tells.
+// gossip is Read over HTTP.
 func (s *Server) gossip(w http.ResponseWriter, r *http.Request) {
 	head, err := s.log.Head(r.Context())
 	var members []listed
@@ -153,7 +152,7 @@ func (s *Server) gossip(w http.ResponseWriter, r *http.Request) {
 			"instanceId": m.id.String(), "timeStamp": s.clock().UTC().Format(time.RFC3339Nano), "state": states[m.Role].String(), "isAlive": m.Alive,
 			"httpEndPointIp": m.host, "httpEndPointPort": m.port, "epochNumber": 0, "isReadOnlyReplica": m.Role == RoleReplica,
 		}
-		if m.Self { // how far others are is not known
+		if m.Self { // the positions of others are unknown
 			all[i]["lastCommitPosition"], all[i]["writerCheckpoint"], all[i]["chaserCheckpoint"] = head, head, head
 		}
 	}
@@ -161,7 +160,7 @@ func (s *Server) gossip(w http.ResponseWriter, r *http.Request) {
 	answerJSON(w, map[string]any{"members": all, "serverIp": host, "serverPort": port})
 }
 
-// role is what this node does, in small letters.
+// role returns the role of this node in lower case.
 func (s *Server) role(ctx context.Context) string {
 	members, err := s.members(ctx, "")
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// Handler answers what tools of EventStoreDB ask over HTTP/1.1 and passes every
-// other request on.
+// Handler answers the HTTP/1.1 requests of EventStoreDB's tools, and passes every other
+// request to next.
 func (s *Server) Handler(next http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health/live", s.live)
@@ -45,7 +45,7 @@ func (s *Server) Handler(next http.Handler) http.Handler {
 	return mux
 }
 
-// live is 204 as long as the log answers.
+// live answers 204 as long as the log answers.
 func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	if _, err := s.log.Head(r.Context()); err != nil || s.running.Err() != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -54,10 +54,10 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// post appends the body of a request to a stream as one event, whatever revision that
-// has. Its type is in a header, and so is its id, unless it is to have a new one.
+// post appends the body of a request to a stream as one event, at any revision. Headers
+// give its type and, optionally, its id.
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
-	a := appending{stream: r.PathValue("stream"), expected: domain.AnyRevision}
+	a := appendRequest{stream: r.PathValue("stream"), expected: domain.AnyRevision}
 	result, err := s.posted(r, &a)
 	var known *failure
 	var other *eventlog.NotLeader
@@ -82,7 +82,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
+func (s *Server) posted(r *http.Request, a *appendRequest) (appended, error) {
 	who := &caller{whole: s.config.Insecure}
 	if header := r.Header.Get("Authorization"); header != "" && !s.config.Insecure {
 		if who = s.accountWith(header); who == nil {
@@ -104,7 +104,7 @@ func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
 	if content != contentJSON {
 		content = contentBinary
 	}
-	held, err := s.memory.open(addressPayer(r.RemoteAddr))
+	held, err := s.memory.open(limitKeyOfAddress(r.RemoteAddr))
 	if err == nil {
 		err = held.take(min(max(r.ContentLength, 0), int64(s.config.MaxAppend)))
 		defer held.close()
@@ -126,6 +126,6 @@ func (s *Server) posted(r *http.Request, a *appending) (appended, error) {
 
 func answerJSON(w http.ResponseWriter, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	// A caller that is gone has nobody to tell.
+	// Encode fails only if the caller is gone.
 	_ = json.NewEncoder(w).Encode(body)
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The streams that stand for events of others: links in the order of the log.
+// The index streams: links to events of other streams, in the order of the log.
 const (
 	streamsIndex   = "$streams"   // the first event of each stream
-	categoryPrefix = "$ce-"       // events of the streams whose name begins with a category and a dash
-	startsPrefix   = "$category-" // the first events of these
+	categoryPrefix = "$ce-"       // events of streams whose name begins with a category and a dash
+	startsPrefix   = "$category-" // the first event of each of these
 	typePrefix     = "$et-"       // events of a type
 	chainPrefix    = "$bc-"       // events with a correlation id
 )
@@ -27,14 +27,14 @@ func isIndex(name string) bool {
 }
 
 const (
-	markEvery = 256  // events of a series between two marks
-	maxSeries = 1024 // series kept; the one that nobody asked for longest is forgotten
+	markEvery = 256  // events between two marks
+	maxSeries = 1024 // series in memory; the least recently used one is dropped
 )
 
-// series is what is known of one such stream: how many events it has up to a
-// position, and where every markEvery-th of them is. It is made when somebody
-// first reads the stream and goes on from where it was at every later read, so
-// it costs an append nothing, and eight bytes for 256 events.
+// series is the index of one such stream: the number of its events up to a position, and
+// the position of every markEvery-th event. It is made by the first read of the stream and
+// extended by each later one, so it costs an append nothing, and takes 8 bytes for 256
+// events.
 type series struct {
 	name   string
 	filter eventlog.Filter
@@ -46,7 +46,7 @@ type series struct {
 	marks []domain.Position
 }
 
-// index is the series that were asked for last.
+// index is the most recently used series.
 type index struct {
 	mu     sync.Mutex
 	series map[string]*list.Element
@@ -102,12 +102,12 @@ func newSeries(name string) *series {
 	return s
 }
 
-// idPrefixes are the prefixes of the ids of the streams whose names have one.
+// idPrefixes returns the prefixes of the ids of streams whose names have a prefix.
 func idPrefixes(prefix string) []string {
 	return []string{prefix, foreign.Escape(prefix)}
 }
 
-// extend goes on counting up to the end of the log.
+// extend counts events up to the end of the log.
 func (s *series) extend(ctx context.Context, log eventlog.Log) error {
 	head, err := log.Head(ctx)
 	if err != nil {
@@ -130,22 +130,22 @@ func (s *series) extend(ctx context.Context, log eventlog.Log) error {
 			}
 			s.count++
 		}
-		s.upTo = e.Position // what comes after is counted next time, when this ends early
+		s.upTo = e.Position // if the read ends early, the next call continues here
 	}
 	s.upTo = head
 	return nil
 }
 
-// size is the number of events counted.
+// size returns the number of events counted.
 func (s *series) size() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.count
 }
 
-// mark is the last mark at or before an event of the series: where it is, and
-// which event of the series stands there. Behind the last event counted it is
-// the position to go on from.
+// mark returns the last mark at or before the n-th event of the series: its position, and
+// the number of the event there. Behind the last counted event it returns the position
+// from which to continue.
 func (s *series) mark(n uint64) (at domain.Position, ordinal uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,13 +155,13 @@ func (s *series) mark(n uint64) (at domain.Position, ordinal uint64) {
 	return s.marks[n/markEvery], n - n%markEvery
 }
 
-// member is an event of a series with its place there.
+// member is an event of a series with its number there.
 type member struct {
 	event   domain.Envelope
 	ordinal uint64
 }
 
-// link is how a member looks in the stream that the series stands for.
+// link returns the link to a member in the index stream.
 func (m *member) link(name string) record {
 	target := recordOf(&m.event)
 	return record{
@@ -174,7 +174,7 @@ func (m *member) link(name string) record {
 	}
 }
 
-// readIndex reads a stream of links.
+// readIndex reads an index stream.
 func (s *Server) readIndex(ctx context.Context, r *reading, out *sender) error {
 	x := s.index.of(r.stream)
 	if err := x.extend(ctx, s.log); err != nil {
@@ -204,8 +204,7 @@ func (s *Server) readIndex(ctx context.Context, r *reading, out *sender) error {
 	return s.readMembers(ctx, x, first, min(count, size-first), func(m *member) error { return out.member(ctx, m) })
 }
 
-// readIndexBackward reads pages from the last one to the first, each forwards
-// from its mark.
+// readIndexBackward reads pages from the last to the first, each forwards from its mark.
 func (s *Server) readIndexBackward(ctx context.Context, x *series, from, count uint64, out *sender) error {
 	for count > 0 {
 		start := from - min(from%markEvery, count-1)
@@ -225,7 +224,7 @@ func (s *Server) readIndexBackward(ctx context.Context, x *series, from, count u
 	return nil
 }
 
-// readMembers gives count members from one on, which are all there.
+// readMembers shows count members from the first on; the series must have them.
 func (s *Server) readMembers(ctx context.Context, x *series, first, count uint64, show func(*member) error) error {
 	at, ordinal := x.mark(first)
 	for last := first + count; first < last; {
@@ -238,13 +237,13 @@ func (s *Server) readMembers(ctx context.Context, x *series, first, count uint64
 	return nil
 }
 
-// pageOfMembers reads a page of the members from first to before last, and then shows
-// it. The position at is that of the ordinal's member, or before it. It gives the
-// ordinal after the page and where that is to be looked for.
+// pageOfMembers reads and then shows a page of the members from first to before last. at is
+// the position of member number ordinal, or an earlier one. It returns the number of the
+// next member and the position to look for it from.
 func (s *Server) pageOfMembers(ctx context.Context, x *series, at domain.Position, ordinal, first, last uint64, show func(*member) error) (next uint64, _ domain.Position, err error) {
-	purse := purseOf(ctx)
-	limit, taken := purse.page()
-	defer func() { purse.give(taken) }()
+	reserved := reservationOf(ctx)
+	limit, taken := reserved.page()
+	defer func() { reserved.give(taken) }()
 	page, bytes := make([]member, 0, min(last-first, pageEvents)), 0
 	for e, err := range s.log.ReadAll(ctx, at, eventlog.Forward, x.filter) {
 		if err != nil {
@@ -265,7 +264,7 @@ func (s *Server) pageOfMembers(ctx context.Context, x *series, at domain.Positio
 	if len(page) == 0 {
 		return first, at, domain.Errorf(domain.Corrupt, "stream %s: want %d events, the log has %d", x.name, last, ordinal)
 	}
-	more, err := purse.beyond(bytes, taken)
+	more, err := reserved.beyond(bytes, taken)
 	if err != nil {
 		return first, at, err
 	}
@@ -278,7 +277,7 @@ func (s *Server) pageOfMembers(ctx context.Context, x *series, at domain.Positio
 	return page[len(page)-1].ordinal + 1, at, nil
 }
 
-// subscribeIndex follows a stream of links.
+// subscribeIndex follows an index stream.
 func (s *Server) subscribeIndex(ctx context.Context, r *reading, out *sender) error {
 	x := s.index.of(r.stream)
 	if err := x.extend(ctx, s.log); err != nil {
@@ -297,7 +296,7 @@ func (s *Server) subscribeIndex(ctx context.Context, r *reading, out *sender) er
 	return s.followIndex(ctx, x, from, func(m *member) error { return out.member(ctx, m) }, out.caughtUp)
 }
 
-// followIndex shows members from one on, then those that come.
+// followIndex shows the members from a number on, then new ones.
 func (s *Server) followIndex(ctx context.Context, x *series, from uint64, show func(*member) error, caughtUp func() error) error {
 	at, ordinal := x.mark(from)
 	for item, err := range s.log.Subscribe(ctx, at-1, x.filter) {
@@ -321,8 +320,8 @@ func (s *Server) followIndex(ctx context.Context, x *series, from uint64, show f
 	return ctx.Err()
 }
 
-// member sends a link of a series, with its event when the client wants that
-// and the event is shown.
+// member sends a link of a series, with its event if the client requested it and the event
+// is visible.
 func (o *sender) member(ctx context.Context, m *member) error {
 	link := m.link(o.reading.stream)
 	if !o.reading.resolve {
@@ -339,10 +338,10 @@ func (o *sender) member(ctx context.Context, m *member) error {
 	return o.send(&target, &link)
 }
 
-// maxStates bounds the states of streams that one call remembers.
+// maxStates bounds the states of streams that one call caches.
 const maxStates = 1024
 
-// stateOf is the state of an event's stream, as it was when the call first asked.
+// stateOf returns the state of an event's stream, cached by the call.
 func (o *sender) stateOf(ctx context.Context, e *domain.Envelope) (streamState, error) {
 	if state, found := o.states[e.Stream]; found {
 		return state, nil

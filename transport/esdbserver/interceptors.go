@@ -9,7 +9,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// unary gives errors of a call their form.
+// unary is the interceptor of unary calls. It authenticates the caller, reserves the call's
+// memory, forwards the call to the leader or handles it, and converts its error.
 func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (answer any, err error) {
 	defer s.recovered(info.FullMethod, &err)
 	ctx, err = s.authenticated(ctx)
@@ -32,7 +33,8 @@ func (s *Server) unary(ctx context.Context, request any, info *grpc.UnaryServerI
 	return answer, s.ended(ctx, err)
 }
 
-// stream does the same, and ends a call when the server closes.
+// stream is the interceptor of streaming calls. It does the same, and ends a call when the
+// server closes.
 func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	defer s.recovered(info.FullMethod, &err)
 	ctx, cancel := context.WithCancel(stream.Context())
@@ -60,22 +62,22 @@ func (s *Server) stream(server any, stream grpc.ServerStream, info *grpc.StreamS
 	return s.ended(stream.Context(), err)
 }
 
-// begin gives a call its place and its memory, until leave.
+// begin counts a call and reserves its memory, until leave.
 func (s *Server) begin(ctx context.Context) (_ context.Context, leave func(), err error) {
-	payer := payerOf(ctx)
-	free, err := s.places.enter(payer)
+	key := limitKeyOf(ctx)
+	free, err := s.limiter.enter(key)
 	if err != nil {
 		return ctx, nil, err
 	}
-	held, err := s.memory.open(payer)
+	held, err := s.memory.open(key)
 	if err != nil {
 		free()
 		return ctx, nil, err
 	}
-	return context.WithValue(ctx, purseKey{}, held), func() { held.close(); free() }, nil
+	return context.WithValue(ctx, reservationKey{}, held), func() { held.close(); free() }, nil
 }
 
-// ended is the status of a call.
+// ended returns the status of a call.
 func (s *Server) ended(ctx context.Context, err error) error {
 	if err != nil && s.running.Err() != nil {
 		return status.Error(codes.Unavailable, "the server is shutting down")
@@ -83,7 +85,7 @@ func (s *Server) ended(ctx context.Context, err error) error {
 	return statusOf(ctx, err)
 }
 
-// recovered turns a panic of a call into an error of that call alone.
+// recovered converts a panic of a call to an error of that call.
 func (s *Server) recovered(method string, err *error) {
 	if cause := recover(); cause != nil {
 		s.logger.Error("call panicked", "method", method, "cause", cause, "stack", string(debug.Stack()))
@@ -91,11 +93,11 @@ func (s *Server) recovered(method string, err *error) {
 	}
 }
 
-// boundStream is a call whose context ends with the server too.
+// boundStream is a stream with another context.
 type boundStream struct {
 	grpc.ServerStream
 	ctx context.Context
 }
 
-// Context ends with the call or with the server.
+// Context returns a context that ends with the call or with the server.
 func (b *boundStream) Context() context.Context { return b.ctx }

@@ -10,12 +10,12 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// typeLink is the type of an event that stands for another one.
+// typeLink is the type of an event that links to another event.
 const typeLink = "$>"
 
 func isLink(eventType string) bool { return eventType == typeLink }
 
-// linkTarget reads "revision@stream".
+// linkTarget parses "revision@stream".
 func linkTarget(data []byte) (stream string, revision domain.Revision, ok bool) {
 	number, stream, found := strings.Cut(string(data), "@")
 	n, err := strconv.ParseInt(number, 10, 64)
@@ -25,8 +25,7 @@ func linkTarget(data []byte) (stream string, revision domain.Revision, ok bool) 
 	return stream, domain.Revision(n), true
 }
 
-// resolve finds the event that a link leads to; nil when it is not shown, or
-// there never was one.
+// resolve returns the event that a link refers to; nil if it is hidden or does not exist.
 func (s *Server) resolve(ctx context.Context, link []byte) (*record, error) {
 	name, revision, ok := linkTarget(link)
 	if !ok {
@@ -34,7 +33,7 @@ func (s *Server) resolve(ctx context.Context, link []byte) (*record, error) {
 	}
 	id, err := foreign.StreamID(name)
 	if err != nil {
-		return nil, nil // a link to no possible stream leads nowhere
+		return nil, nil // no stream has this name
 	}
 	state, err := s.stateOf(ctx, name, id)
 	if err != nil || state.tombstoned || state.meta.deleted() || revision < state.shown() {

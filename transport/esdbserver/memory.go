@@ -6,97 +6,96 @@ import (
 	"sync"
 )
 
-// What a node holds for its clients is bounded in all, and half of it is one caller's
-// share, like the number of calls: events that wait for a client to read, or for a
-// consumer of a group, and appends that are not complete. A call has callBytes by being
-// open, and asks for what goes beyond. A read that is given none goes on in small pages;
-// a group that is given none reads no further until something is handled; what cannot
-// be made smaller, one large event or append, is refused.
+// The memory that a node holds for its clients is bounded, in total and, at half of that,
+// for each caller. It is events that wait for a client to read or for a consumer of a
+// group, and appends that are not complete. Each open call has callBytes and reserves what
+// it needs beyond. Without memory, a read continues in small pages, a group reads no
+// further until an event is handled, and a large event or append is refused.
 
 const (
-	// callBytes is about what an open call takes that nothing is sent on, and what it
-	// may hold without asking for more.
+	// callBytes is about what an idle open call takes, and what a call may hold without a
+	// further reservation.
 	callBytes  = 64 << 10
 	smallPage  = callBytes / 4
-	smallEvent = callBytes / 2 // one of this size is never refused
-	pagesHeld  = 64            // pages that fit, so that a few reads do not take all
+	smallEvent = callBytes / 2 // an event up to this size is never refused
+	pagesHeld  = 64            // pages that fit into the memory
 )
 
-// memory is the bytes that a server may hold for its clients; nil is no bound. A
-// quarter of it, and of each share, is only for calls to be open.
+// memory bounds the bytes that a server holds for its clients; nil: no bound. A quarter of
+// it, and of each share, is reserved for the callBytes of open calls.
 type memory struct {
 	most int64
 
 	mu    sync.Mutex
-	taken part
-	by    map[string]part
+	taken amount
+	by    map[string]amount
 }
 
-// part is what somebody has taken: in all, and beyond what open calls have.
-type part struct{ all, beyond int64 }
+// amount is reserved bytes: all of them, and those beyond the callBytes of calls.
+type amount struct{ all, beyond int64 }
 
 func newMemory(most int64) *memory {
 	if most <= 0 {
 		return nil
 	}
-	return &memory{most: most, by: map[string]part{}}
+	return &memory{most: most, by: map[string]amount{}}
 }
 
-func (p part) with(n part) part { return part{p.all + n.all, p.beyond + n.beyond} }
+func (p amount) with(n amount) amount { return amount{p.all + n.all, p.beyond + n.beyond} }
 
-func (p part) fits(most int64) bool { return p.all <= most && p.beyond <= most/4*3 }
+func (p amount) fits(most int64) bool { return p.all <= most && p.beyond <= most/4*3 }
 
-// take takes bytes for a caller, or says that there are none; nobody waits.
-func (m *memory) take(caller string, n part) error {
+// take reserves bytes for a caller. It does not wait: without enough it returns an error.
+func (m *memory) take(caller string, n amount) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all, own := m.taken.with(n), m.by[caller].with(n)
 	switch share := m.most / 2; {
 	case !all.fits(m.most):
-		return errNoPlace(fmt.Sprintf("want at most %d bytes held for all calls at once, three quarters of it for events and appends, found %d and %d more", m.most, m.taken.all, n.all))
+		return errExhausted(fmt.Sprintf("want at most %d bytes held for all calls at once, three quarters of it for events and appends, found %d and %d more", m.most, m.taken.all, n.all))
 	case !own.fits(share):
-		return errNoPlace(fmt.Sprintf("want at most %d bytes held for the calls of one caller at once, three quarters of it for events and appends, found %d and %d more", share, m.by[caller].all, n.all))
+		return errExhausted(fmt.Sprintf("want at most %d bytes held for the calls of one caller at once, three quarters of it for events and appends, found %d and %d more", share, m.by[caller].all, n.all))
 	}
 	m.taken, m.by[caller] = all, own
 	return nil
 }
 
-func (m *memory) give(caller string, n part) {
+func (m *memory) give(caller string, n amount) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	back := part{-n.all, -n.beyond}
+	back := amount{-n.all, -n.beyond}
 	m.taken, m.by[caller] = m.taken.with(back), m.by[caller].with(back)
 	if m.by[caller].all == 0 {
 		delete(m.by, caller)
 	}
 }
 
-// purse is what one call, or one group, has taken of a server's memory.
-type purse struct {
+// reservation is the memory that one call, or one group, has reserved.
+type reservation struct {
 	of     *memory
 	caller string
 
 	mu    sync.Mutex
-	taken part
+	taken amount
 }
 
-type purseKey struct{}
+type reservationKey struct{}
 
-// purseOf is the purse of a call; one that takes nothing of anybody outside of calls.
-func purseOf(ctx context.Context) *purse {
-	if p, ok := ctx.Value(purseKey{}).(*purse); ok {
+// reservationOf returns the reservation of a call; outside of calls, one without a bound.
+func reservationOf(ctx context.Context) *reservation {
+	if p, ok := ctx.Value(reservationKey{}).(*reservation); ok {
 		return p
 	}
-	return &purse{}
+	return &reservation{}
 }
 
-// open begins a call's purse with what every call has.
-func (m *memory) open(caller string) (*purse, error) {
-	p := &purse{of: m, caller: caller}
-	return p, p.add(part{all: callBytes})
+// open returns a reservation of callBytes.
+func (m *memory) open(caller string) (*reservation, error) {
+	p := &reservation{of: m, caller: caller}
+	return p, p.add(amount{all: callBytes})
 }
 
-func (p *purse) add(n part) error {
+func (p *reservation) add(n amount) error {
 	if p.of == nil {
 		return nil
 	}
@@ -109,39 +108,39 @@ func (p *purse) add(n part) error {
 	return nil
 }
 
-// take takes bytes beyond what the call has by being open.
-func (p *purse) take(n int64) error {
+// take reserves n bytes beyond callBytes.
+func (p *reservation) take(n int64) error {
 	if n <= 0 {
 		return nil
 	}
-	return p.add(part{n, n})
+	return p.add(amount{n, n})
 }
 
-func (p *purse) give(n int64) {
+func (p *reservation) give(n int64) {
 	if p.of == nil || n <= 0 {
 		return
 	}
 	p.mu.Lock()
-	p.taken = p.taken.with(part{-n, -n})
+	p.taken = p.taken.with(amount{-n, -n})
 	p.mu.Unlock()
-	p.of.give(p.caller, part{n, n})
+	p.of.give(p.caller, amount{n, n})
 }
 
-// close gives back what is left.
-func (p *purse) close() {
+// close gives everything back.
+func (p *reservation) close() {
 	if p.of == nil {
 		return
 	}
 	p.mu.Lock()
 	left := p.taken
-	p.taken = part{}
+	p.taken = amount{}
 	p.mu.Unlock()
 	p.of.give(p.caller, left)
 }
 
-// page takes what a page of events needs, and says how large it may be: small where
-// there is nothing to take.
-func (p *purse) page() (limit int, taken int64) {
+// page reserves memory for a page of events and returns the limit of the page in bytes,
+// which is small if nothing could be reserved.
+func (p *reservation) page() (limit int, taken int64) {
 	if p.of == nil {
 		return pageBytes, 0
 	}
@@ -152,9 +151,8 @@ func (p *purse) page() (limit int, taken int64) {
 	return int(max(want, smallPage)), want
 }
 
-// beyond takes what of n bytes goes beyond what was taken for them and what every call
-// has.
-func (p *purse) beyond(n int, taken int64) (more int64, err error) {
+// beyond reserves the part of n bytes that exceeds taken and what callBytes leaves for events.
+func (p *reservation) beyond(n int, taken int64) (more int64, err error) {
 	if p.of == nil {
 		return 0, nil
 	}

@@ -19,20 +19,20 @@ const (
 	deletedBefore = math.MaxInt64 // the $tb of a deleted stream
 )
 
-// streamMeta is what a stream's metadata say about which events are shown.
+// streamMeta is the metadata of a stream, with the limits on which events are visible.
 type streamMeta struct {
-	raw      []byte          // nil when nobody wrote any
-	revision domain.Revision // of the event in $$stream that holds it, NoStream without one
+	raw      []byte          // nil: there are none
+	revision domain.Revision // of the event in $$stream; NoStream: there is none
 	truncate domain.Revision // revisions below are hidden
 	maxCount int64           // 0: no bound
 	maxAge   time.Duration   // 0: no bound
 }
 
-// deleted tells a stream that was deleted but may be written again.
+// deleted reports whether the stream is deleted and may be written to again.
 func (m *streamMeta) deleted() bool { return m.truncate == deletedBefore }
 
-// parseStreamMeta reads metadata. What is no JSON object, or no positive number
-// where one is wanted, limits nothing.
+// parseStreamMeta parses metadata. It ignores metadata other than an object, and limits
+// other than positive numbers.
 func parseStreamMeta(raw []byte) streamMeta {
 	meta := streamMeta{raw: raw, revision: domain.NoStream}
 	var fields map[string]json.RawMessage
@@ -56,7 +56,7 @@ func positive(raw json.RawMessage) (int64, bool) {
 	return n, len(raw) > 0 && json.Unmarshal(raw, &n) == nil && n > 0
 }
 
-// truncated gives metadata a new first revision and keeps everything else.
+// truncated returns metadata with a new first revision, otherwise unchanged.
 func truncated(raw []byte, first domain.Revision) []byte {
 	fields := map[string]json.RawMessage{}
 	if json.Unmarshal(raw, &fields) != nil || fields == nil {
@@ -70,15 +70,15 @@ func truncated(raw []byte, first domain.Revision) []byte {
 	return text
 }
 
-// streamState is a stream at one moment.
+// streamState is the state of a stream at one time.
 type streamState struct {
-	last       domain.Revision // NoStream when it has no event
+	last       domain.Revision // NoStream: it has no event
 	position   domain.Position // of that event
 	tombstoned bool
 	meta       streamMeta
 }
 
-// shown is the first revision that a read shows, as far as revisions decide it.
+// shown returns the first visible revision by $tb and $maxCount.
 func (s *streamState) shown() domain.Revision {
 	first := s.meta.truncate
 	if s.meta.maxCount > 0 {
@@ -87,20 +87,20 @@ func (s *streamState) shown() domain.Revision {
 	return first
 }
 
-// hides tells whether the age of an event hides it at the time now.
+// hides reports whether $maxAge hides an event at the time now.
 func (s *streamState) hides(e *domain.Envelope, now time.Time) bool {
 	return s.meta.maxAge > 0 && now.Sub(e.Time) > s.meta.maxAge
 }
 
-// metaOf reads the metadata of a stream. Those of a metadata stream are fixed:
-// only its last event counts.
+// metaOf reads the metadata of a stream. A metadata stream has fixed ones: only its last
+// event is visible.
 func (s *Server) metaOf(ctx context.Context, name string) (streamMeta, error) {
 	if isMeta(name) {
 		return streamMeta{revision: domain.NoStream, maxCount: 1}, nil
 	}
 	id, err := foreign.StreamID(metaPrefix + name)
 	if err != nil {
-		return streamMeta{revision: domain.NoStream}, nil // so long a name that nobody can have written any
+		return streamMeta{revision: domain.NoStream}, nil // the name is too long for metadata
 	}
 	last, found, err := s.lastEvent(ctx, id)
 	if err != nil || !found {
@@ -118,7 +118,7 @@ func (s *Server) lastEvent(ctx context.Context, id domain.StreamID) (domain.Enve
 	return domain.Envelope{}, false, nil
 }
 
-// stateOf reads what decides about a stream.
+// stateOf reads the state of a stream.
 func (s *Server) stateOf(ctx context.Context, name string, id domain.StreamID) (streamState, error) {
 	state := streamState{last: domain.NoStream}
 	limits, err := s.log.StreamMeta(ctx, id)
@@ -141,5 +141,5 @@ func (s *Server) stateOf(ctx context.Context, name string, id domain.StreamID) (
 	return state, err
 }
 
-// original is the stream whose metadata a metadata stream holds.
+// original returns the stream of a metadata stream.
 func original(name string) string { return strings.TrimPrefix(name, metaPrefix) }

@@ -7,8 +7,8 @@ const (
 	allStream  = "$all"
 )
 
-// isMeta tells a stream that holds another one's metadata.
+// isMeta reports whether a stream holds another stream's metadata.
 func isMeta(name string) bool { return strings.HasPrefix(name, metaPrefix) }
 
-// isSystem tells a name that EventStoreDB keeps to itself.
+// isSystem reports whether a name is reserved for EventStoreDB.
 func isSystem(name string) bool { return strings.HasPrefix(name, "$") }

@@ -29,12 +29,12 @@ const (
 	nackStop = persistent.ReadReq_Nack_Stop
 )
 
-// groupFailure is an error about a group.
+// groupFailure returns an error about a group.
 func groupFailure(exception, stream, name, reason string) error {
 	code, text := codes.Internal, reason
 	switch exception {
 	case "persistent-subscription-does-not-exist":
-		// Clients tell this one by its text.
+		// Clients recognize this error by its text.
 		return &failure{
 			code: codes.NotFound, exception: exception, text: "Subscription group " + name + " on stream " + stream + " does not exist.",
 			trailers: []string{"stream-name", stream, "group-name", name},
@@ -57,7 +57,7 @@ func errNoGroup(stream, name string) error {
 	return groupFailure("persistent-subscription-does-not-exist", stream, name, "")
 }
 
-// Create makes a group.
+// Create creates a group.
 func (s *groupsService) Create(ctx context.Context, request *persistent.CreateReq) (*persistent.CreateResp, error) {
 	d, from, err := createdDefinition(request.GetOptions())
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *groupsService) Create(ctx context.Context, request *persistent.CreateRe
 	return &persistent.CreateResp{}, s.server.groups.create(ctx, d, from)
 }
 
-// Update gives a group other settings; its consumers have to come again.
+// Update changes the settings of a group. Its consumers have to reconnect.
 func (s *groupsService) Update(ctx context.Context, request *persistent.UpdateReq) (*persistent.UpdateResp, error) {
 	d, from, err := updatedDefinition(request.GetOptions())
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *groupsService) Update(ctx context.Context, request *persistent.UpdateRe
 	return &persistent.UpdateResp{}, s.server.groups.update(ctx, d, from)
 }
 
-// Delete ends a group.
+// Delete deletes a group.
 func (s *groupsService) Delete(ctx context.Context, request *persistent.DeleteReq) (*persistent.DeleteResp, error) {
 	o := request.GetOptions()
 	stream, err := groupStream(o.GetStreamIdentifier(), o.GetAll())
@@ -94,7 +94,7 @@ func (s *groupsService) Delete(ctx context.Context, request *persistent.DeleteRe
 	return &persistent.DeleteResp{}, s.server.groups.remove(ctx, stream, o.GetGroupName())
 }
 
-// groupStream is what a request names a group's stream with.
+// groupStream returns the name of a group's stream in a request.
 func groupStream(id *shared.StreamIdentifier, all *shared.Empty) (string, error) {
 	if all != nil {
 		return allStream, nil
@@ -102,7 +102,7 @@ func groupStream(id *shared.StreamIdentifier, all *shared.Empty) (string, error)
 	return nameOf(id)
 }
 
-// RestartSubsystem lets all consumers go and reads all groups from the log again.
+// RestartSubsystem disconnects all consumers and loads all groups from the log again.
 func (s *groupsService) RestartSubsystem(ctx context.Context, _ *shared.Empty) (*shared.Empty, error) {
 	if err := operates(ctx); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (s *groupsService) RestartSubsystem(ctx context.Context, _ *shared.Empty) (
 	return &shared.Empty{}, s.server.groups.restart(ctx)
 }
 
-// ReplayParked tries parked events again.
+// ReplayParked retries parked events.
 func (s *groupsService) ReplayParked(ctx context.Context, request *persistent.ReplayParkedReq) (*persistent.ReplayParkedResp, error) {
 	o := request.GetOptions()
 	stream, err := groupStream(o.GetStreamIdentifier(), o.GetAll())
@@ -140,7 +140,7 @@ func (s *groupsService) ReplayParked(ctx context.Context, request *persistent.Re
 	return &persistent.ReplayParkedResp{}, nil
 }
 
-// GetInfo tells how a group is.
+// GetInfo describes a group.
 func (s *groupsService) GetInfo(ctx context.Context, request *persistent.GetInfoReq) (*persistent.GetInfoResp, error) {
 	o := request.GetOptions()
 	stream, err := groupStream(o.GetStreamIdentifier(), o.GetAll())
@@ -161,7 +161,7 @@ func (s *groupsService) GetInfo(ctx context.Context, request *persistent.GetInfo
 	return &persistent.GetInfoResp{SubscriptionInfo: info}, nil
 }
 
-// List tells how all groups are, or those of a stream.
+// List describes all groups, or those of a stream.
 func (s *groupsService) List(ctx context.Context, request *persistent.ListReq) (*persistent.ListResp, error) {
 	stream := ""
 	switch which := request.GetOptions().GetListOption().(type) {
@@ -194,7 +194,7 @@ func (s *groupsService) List(ctx context.Context, request *persistent.ListReq) (
 	return response, nil
 }
 
-// Read connects a consumer: events go out, acknowledgements come in.
+// Read connects a consumer: it sends events and receives acknowledgements.
 func (s *groupsService) Read(stream persistent.PersistentSubscriptions_ReadServer) error {
 	first, err := stream.Recv()
 	if err != nil {
@@ -244,7 +244,7 @@ func connectionName(ctx context.Context) string {
 	return "<unknown>"
 }
 
-// consume runs a connection until the client or the group ends it.
+// consume sends events to a consumer until the client or the group ends the connection.
 func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadServer, g *group, c *consumer, structured bool) error {
 	if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_SubscriptionConfirmation_{
 		SubscriptionConfirmation: &persistent.ReadResp_SubscriptionConfirmation{SubscriptionId: g.def.key()},
@@ -254,7 +254,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 	ended := make(chan error, 1)
 	go func() { ended <- s.listen(stream, g, c) }()
 	ctx := stream.Context()
-	held, behind := purseOf(ctx), int64(0)
+	held, behind := reservationOf(ctx), int64(0)
 	for {
 		select {
 		case d := <-c.out:
@@ -270,7 +270,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 			if err := stream.Send(&persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: sent}}); err != nil {
 				return err
 			}
-			held.give(behind) // what was sent before has left by now
+			held.give(behind) // the event before has been sent by now
 			behind = more
 		case err := <-ended:
 			return err
@@ -282,7 +282,7 @@ func (s *groupsService) consume(stream persistent.PersistentSubscriptions_ReadSe
 	}
 }
 
-// listen takes what a consumer says of the events it got.
+// listen receives the acknowledgements of a consumer.
 func (s *groupsService) listen(stream persistent.PersistentSubscriptions_ReadServer, g *group, c *consumer) error {
 	for {
 		request, err := stream.Recv()
@@ -322,7 +322,7 @@ func parseUUIDs(given []*shared.UUID) ([]domain.EventID, error) {
 	return ids, nil
 }
 
-// readEvent is the form in which an event goes to a consumer.
+// readEvent returns an event in the form for consumers.
 func (g *group) readEvent(ctx context.Context, d delivery, structured bool) (*persistent.ReadResp_ReadEvent, error) {
 	m := d.message
 	outer := recordOf(&m.event)

@@ -10,23 +10,23 @@ import (
 
 // consumer is a connection to a group.
 type consumer struct {
-	seed   uint64 // tells it from others, for pinning
+	seed   uint64 // random, for pinning
 	login  string
 	name   string
 	from   string
-	slots  int
+	slots  int // how many events may be in flight
 	flight int
 	total  int64
 	out    chan delivery
-	times  []time.Duration // how long the last events took to be acknowledged
+	times  []time.Duration // between sending and acknowledgement, of the last keptTimes events
 	next   int
 
 	once   sync.Once
 	reason error
-	lost   chan struct{} // closed when the group has let it go
+	lost   chan struct{} // closed when the group has disconnected it
 }
 
-// delivery is an event that goes out, with how often it was tried before.
+// delivery is an event to send, with the number of earlier tries.
 type delivery struct {
 	message *message
 	retries int32
@@ -39,24 +39,24 @@ func (c *consumer) drop(reason error) {
 	})
 }
 
-// free tells whether an event may be sent to it. What it was sent and has not taken
-// counts too when it is in flight no more: it ran out of time, or was answered unseen.
+// free reports whether an event may be sent to the consumer. An event that waits in out
+// counts even if it is not in flight any more, because it timed out or was acknowledged
+// before it was sent.
 func (c *consumer) free() bool { return c.flight < c.slots && len(c.out) < cap(c.out) }
 
-// took is called when it has taken what it was sent: one that had no room has some,
-// which the group is to know of.
+// took is called when an event left c.out. It wakes the group if c.out was full.
 func (g *group) took(c *consumer) {
 	if len(c.out) != cap(c.out)-1 {
 		return
 	}
 	select {
 	case g.room <- struct{}{}:
-	default: // it is told of already
+	default: // it is awake already
 	}
 }
 
-// pick finds a consumer for an event: none when the one it belongs to has no
-// room now; more is false when no event would find one.
+// pick returns a consumer for an event; nil if the consumer that the event is pinned to has
+// no room. more is false if no consumer has room for any event.
 func (g *group) pick(m *message) (c *consumer, more bool) {
 	switch g.def.Settings.Strategy {
 	case pinned, pinnedByCorrelation:
@@ -82,9 +82,9 @@ func (g *group) pick(m *message) (c *consumer, more bool) {
 	return nil, false
 }
 
-// pinnedTo gives all events of a stream, or of a chain, to one consumer, and
-// keeps most of them where they are when one comes or goes: the consumer whose
-// hash with the key is the highest has it.
+// pinnedTo returns the consumer of a stream, or of a correlation id, by rendezvous hashing:
+// the one with the highest hash of the key and its seed. So most keys keep their consumer
+// when another one connects or disconnects.
 func (g *group) pinnedTo(m *message) *consumer {
 	key := string(m.event.Stream)
 	if g.def.Settings.Strategy == pinnedByCorrelation {
@@ -111,7 +111,7 @@ func scramble(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// connect adds a consumer, and starts the source for the first one.
+// connect adds a consumer. The first one starts the source.
 func (g *group) connect(c *consumer) error {
 	if most := g.def.Settings.MaxConsumers; most > 0 && len(g.consumers) >= int(most) {
 		return groupFailure("maximum-subscribers-reached", g.def.Stream, g.def.Group, "")
@@ -123,7 +123,7 @@ func (g *group) connect(c *consumer) error {
 	return nil
 }
 
-// disconnect takes a consumer out; what it had is tried with others.
+// disconnect removes a consumer and retries its events with others.
 func (g *group) disconnect(c *consumer) {
 	for i, other := range g.consumers {
 		if other == c {
@@ -146,7 +146,7 @@ func (g *group) disconnect(c *consumer) {
 	}
 }
 
-// nack does with events what a consumer wants that could not handle them.
+// nack handles a negative acknowledgement.
 func (g *group) nack(c *consumer, ids []domain.EventID, action nackAction, reason string) {
 	for _, id := range ids {
 		m := g.flight[id]
@@ -158,14 +158,14 @@ func (g *group) nack(c *consumer, ids []domain.EventID, action nackAction, reaso
 			g.parkMessage(id, m, reason)
 		case nackSkip:
 			g.settle(id, m)
-		case nackStop: // the consumer is about to leave
+		case nackStop: // the consumer disconnects next
 		default:
 			g.fail(id, m, reason)
 		}
 	}
 }
 
-// keptTimes bounds how many times of acknowledgement are kept of a consumer.
+// keptTimes bounds consumer.times.
 const keptTimes = 1000
 
 func (c *consumer) measure(took time.Duration) {
@@ -177,7 +177,7 @@ func (c *consumer) measure(took time.Duration) {
 	c.next = (c.next + 1) % keptTimes
 }
 
-// rate counts events of the last second that is over, and of the one that runs.
+// rate counts the events of the current second and of the one before.
 type rate struct {
 	second  int64
 	current int64

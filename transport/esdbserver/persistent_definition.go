@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The strategies by which a group picks a consumer for an event.
+// The strategies of groups for choosing a consumer.
 const (
 	toSingle            = "DispatchToSingle"
 	roundRobin          = "RoundRobin"
@@ -19,12 +19,12 @@ const (
 	pinnedByCorrelation = "PinnedByCorrelation"
 )
 
-// definition is a persistent subscription as its event in the log has it.
+// definition is a persistent subscription as stored in the log.
 type definition struct {
 	Stream   string            `json:"stream"` // "$all" for everything
 	Group    string            `json:"group"`
-	Start    uint64            `json:"start"`              // the first revision or position, where the group begins without a checkpoint
-	FromEnd  bool              `json:"from_end,omitempty"` // Start is where the end was
+	Start    uint64            `json:"start"`              // the first revision or position, if there is no checkpoint
+	FromEnd  bool              `json:"from_end,omitempty"` // Start was the end when the group was created
 	Filter   *filterDefinition `json:"filter,omitempty"`   // of $all
 	Settings settings          `json:"settings"`
 }
@@ -45,17 +45,17 @@ type settings struct {
 	Strategy       string `json:"consumer_strategy"`
 }
 
-// filterDefinition is a filter as it is stored.
+// filterDefinition is a filter as stored.
 type filterDefinition struct {
 	ByType   bool     `json:"by_type,omitempty"`
 	Regex    string   `json:"regex,omitempty"`
 	Prefixes []string `json:"prefixes,omitempty"`
 }
 
-// GetRegex gives the regular expression.
+// GetRegex returns the regular expression.
 func (f *filterDefinition) GetRegex() string { return f.Regex }
 
-// GetPrefix gives the prefixes.
+// GetPrefix returns the prefixes.
 func (f *filterDefinition) GetPrefix() []string { return f.Prefixes }
 
 func (d *definition) key() string { return d.Stream + "::" + d.Group }
@@ -66,7 +66,7 @@ func (d *definition) failed(reason string) error {
 	return groupFailure("persistent-subscription-failed", d.Stream, d.Group, reason)
 }
 
-// check refuses settings that a group cannot run with.
+// check returns an error for invalid settings.
 func (s *settings) check(d *definition) error {
 	switch s.Strategy {
 	case toSingle, roundRobin, pinned, pinnedByCorrelation:
@@ -84,7 +84,7 @@ func (s *settings) check(d *definition) error {
 	return nil
 }
 
-// groupSettings are the fields that requests to create and to update share.
+// groupSettings are the fields that requests to create and to update have in common.
 type groupSettings interface {
 	GetResolveLinks() bool
 	GetExtraStatistics() bool
@@ -105,7 +105,7 @@ func settingsOf(g groupSettings) settings {
 	}
 }
 
-// ticksInMillis turns steps of 100 ns into milliseconds.
+// ticksInMillis converts units of 100 ns to milliseconds.
 func ticksInMillis(ticks int64) int64 { return ticks / int64(time.Millisecond/100) }
 
 func strategyName(named int32, text string) string {
@@ -123,8 +123,8 @@ func strategyName(named int32, text string) string {
 	return strconv.Itoa(int(named))
 }
 
-// beginning is where a request wants a group to start: exactly one of the
-// fields, or all unset for revision and position.
+// beginning is the requested start of a group. At most one of end, revision, and commit with
+// prepare is set.
 type beginning struct {
 	end             bool
 	revision        uint64
@@ -245,7 +245,7 @@ func updatedDefinition(o *persistent.UpdateReq_Options) (*definition, *beginning
 	return d, from, err
 }
 
-// streamSource reads the name of a stream that a group is to follow.
+// streamSource returns the name of the stream that a group follows.
 func streamSource(id *shared.StreamIdentifier) (string, error) {
 	name, err := nameOf(id)
 	if err != nil {
@@ -258,8 +258,8 @@ func streamSource(id *shared.StreamIdentifier) (string, error) {
 	return name, err
 }
 
-// resolve turns a beginning into a place: head is the log's end, next what the
-// stream's next revision will be.
+// resolve sets the start of a definition. head is the end of the log, next the next
+// revision of the stream.
 func (b *beginning) resolve(d *definition, head, next uint64) error {
 	switch {
 	case b.end, b.revision == math.MaxUint64, b.commit == math.MaxUint64 && b.prepare == math.MaxUint64:

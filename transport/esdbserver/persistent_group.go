@@ -11,29 +11,29 @@ import (
 
 // The bounds of a group.
 const (
-	maxGroupBytes = 16 << 20 // of events that wait for a consumer
+	maxGroupBytes = 16 << 20 // of waiting events
 	maxSlots      = 10_000   // events in flight to one consumer
-	retryLow      = 500      // parked events are read again as long as fewer wait
+	retryLow      = 500      // a replay reads on while fewer events wait for a retry
 	groupTick     = 100 * time.Millisecond
 
-	skippedCheckpoint = 1000 // events left out that are worth a checkpoint
+	skippedCheckpoint = 1000 // filtered events after which a checkpoint is written
 )
 
-// message is an event on its way through a group.
+// message is an event in a group.
 type message struct {
-	event   domain.Envelope // what the group's source has: a link, perhaps
-	link    *record         // of an index
-	ordinal uint64          // its place in the source: a revision, or a position of $all
-	before  uint64          // the checkpoint that leaves it out and covers everything before it
-	parked  int64           // its revision in the parked stream, -1 when it was never there
+	event   domain.Envelope // as read from the source; may be a link
+	link    *record         // set if the source is an index
+	ordinal uint64          // its place in the source: a revision, or a position in $all
+	before  uint64          // the checkpoint that covers everything before it
+	parked  int64           // its revision in the parked stream; -1: it was not parked
 	retries int32
 	sent    time.Time
 	expires time.Time // zero: never
 	to      *consumer
-	dropped bool  // on its way to be parked
-	held    int64 // bytes of the group's purse
+	dropped bool  // it is being parked
+	held    int64 // bytes of the group's reservation
 
-	// Of a message without an event, which only tells how far the source is:
+	// A message without an event only reports the progress of the source:
 	skipped  int32 // events that the filter left out
 	caughtUp bool
 }
@@ -45,33 +45,33 @@ func (m *message) id() domain.EventID {
 	return recordOf(&m.event).ID
 }
 
-// group is a running persistent subscription. One goroutine owns everything
-// below inbox; others hand it functions.
+// group is a running persistent subscription. One goroutine owns the fields from consumers
+// on; others send it functions through inbox.
 type group struct {
 	server *Server
 	def    definition
 	filter *filter
 	inbox  chan func()
-	room   chan struct{} // a consumer that had no room has some
+	room   chan struct{} // has a token when a consumer has room again
 	source chan *message
-	gone   chan struct{} // closed when the goroutine has ended
+	gone   chan struct{} // closed when the group's goroutine has ended
 	stop   context.CancelCauseFunc
 	ctx    context.Context
 
 	consumers []*consumer
-	turn      int // of round robin
+	turn      int // counter of round robin
 	waiting   []*message
 	bytes     int // of waiting
-	purse     *purse
-	full      bool // the purse was given nothing for what came last
+	reserved  *reservation
+	full      bool // there was no memory for the last event
 	retry     []*message
 	flight    map[domain.EventID]*message
-	writing   int // writes that are under way
+	writing   int // writes under way
 
-	following  context.CancelFunc // of the source; nil when nobody consumes
+	following  context.CancelFunc // stops the source; nil: there are no consumers
 	follower   chan struct{}      // closed when the source's goroutine has ended
-	taken      uint64             // the checkpoint that covers everything that came from the source
-	known      uint64             // the last place that the source was seen to have
+	taken      uint64             // the checkpoint that covers everything read from the source
+	known      uint64             // the place of the last event read
 	live       bool
 	checkpoint checkpointState
 	park       parkState
@@ -79,12 +79,12 @@ type group struct {
 	recent     rate
 }
 
-// checkpointState is how far a group's checkpoint is.
+// checkpointState is the state of a group's checkpoint.
 type checkpointState struct {
 	stored  uint64
 	exists  bool  // it is in the log
-	done    int32 // events handled since
-	skipped int32 // events that the filter left out since
+	done    int32 // events handled since the last checkpoint
+	skipped int32 // events that the filter left out since the last checkpoint
 	last    time.Time
 	writing bool
 }
@@ -118,7 +118,7 @@ func (g *group) run() {
 	}
 }
 
-// do runs a function in the group's goroutine; false when that has ended.
+// do runs a function in the group's goroutine. It returns false if that has ended.
 func (g *group) do(f func()) bool {
 	done := make(chan struct{})
 	select {
@@ -134,7 +134,7 @@ func (g *group) do(f func()) bool {
 	}
 }
 
-// later hands a function to the group's goroutine without waiting for it.
+// later queues a function for the group's goroutine.
 func (g *group) later(f func()) {
 	select {
 	case g.inbox <- f:
@@ -142,8 +142,8 @@ func (g *group) later(f func()) {
 	}
 }
 
-// end lets every consumer go, waits for what is being written, and keeps the
-// checkpoint, unless another node leads. Nothing of the group is written after it.
+// end disconnects every consumer, waits for writes under way, and writes the checkpoint,
+// unless another node leads. It is the last write of the group.
 func (g *group) end() {
 	g.unfollow()
 	for _, c := range g.consumers {
@@ -153,12 +153,12 @@ func (g *group) end() {
 		do := <-g.inbox
 		do()
 	}
-	g.purse.close()
+	g.reserved.close()
 	at := g.safe()
 	if at <= g.checkpoint.stored || !g.leads() {
 		return
 	}
-	// The group's own context has ended; what was handled is worth a write all the same.
+	// The group's own context has ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(g.ctx), groupTimeout)
 	defer cancel()
 	if err := g.writeCheckpoint(ctx, at); err != nil {
@@ -166,10 +166,10 @@ func (g *group) end() {
 	}
 }
 
-// groupTimeout bounds what a group writes of its own, when the server closes too.
+// groupTimeout bounds each write of a group, also while the server closes.
 const groupTimeout = 2 * time.Second
 
-// write runs what writes, beside the group's goroutine; then does something in it.
+// write runs do in another goroutine, and then calls then in the group's goroutine.
 func (g *group) write(do func(ctx context.Context) error, then func(error)) {
 	g.writing++
 	g.server.tasks.Go(func() {
@@ -183,7 +183,7 @@ func (g *group) write(do func(ctx context.Context) error, then func(error)) {
 	})
 }
 
-// take adds what came from the source.
+// take adds a message of the source.
 func (g *group) take(m *message) {
 	if m.event.Position == 0 {
 		g.taken = max(g.taken, m.ordinal)
@@ -204,15 +204,15 @@ func (g *group) take(m *message) {
 // there was enough; if not, the group reads no further event until one is settled.
 func (g *group) hold(m *message) bool {
 	size := int64(len(m.event.Data)+len(m.event.Meta.Custom)) + keptOverhead
-	if g.purse.take(size) != nil {
+	if g.reserved.take(size) != nil {
 		return false
 	}
 	m.held = size
 	return true
 }
 
-// base is what turns a place into the checkpoint that covers it: 1 for a
-// revision, so that 0 is no checkpoint; a position is never 0.
+// base returns the difference between a place and the checkpoint that covers it: 1 for a
+// revision, so that checkpoint 0 covers nothing, and 0 for a position, which is never 0.
 func (g *group) base() uint64 {
 	if g.def.all() {
 		return 0
@@ -220,7 +220,7 @@ func (g *group) base() uint64 {
 	return 1
 }
 
-// safe is the checkpoint that covers everything handled and nothing else.
+// safe returns the last checkpoint that covers only handled events.
 func (g *group) safe() uint64 {
 	at := g.taken
 	if len(g.waiting) > 0 {
@@ -239,7 +239,7 @@ func (g *group) safe() uint64 {
 	return at
 }
 
-// push sends what waits to consumers that have room: what is tried again first.
+// push sends waiting events to consumers that have room, retries first.
 func (g *group) push() {
 	if len(g.consumers) == 0 {
 		return
@@ -280,10 +280,10 @@ func (g *group) send(m *message, id domain.EventID, c *consumer) {
 	g.flight[id] = m
 	c.flight++
 	c.total++
-	c.out <- delivery{m, m.retries} // as many places as slots
+	c.out <- delivery{m, m.retries} // never blocks: it has as much room as the consumer has slots
 }
 
-// ack takes events out of flight that a consumer has handled.
+// ack settles the events that a consumer has handled.
 func (g *group) ack(c *consumer, ids []domain.EventID) {
 	for _, id := range ids {
 		if m := g.flight[id]; m != nil && m.to == c && !m.dropped {
@@ -298,7 +298,7 @@ func (g *group) ack(c *consumer, ids []domain.EventID) {
 // settle counts an event as handled.
 func (g *group) settle(id domain.EventID, m *message) {
 	g.release(id, m)
-	g.purse.give(m.held)
+	g.reserved.give(m.held)
 	g.full, m.held = false, 0
 	g.handled++
 	g.recent.add(g.server.clock())
@@ -310,8 +310,7 @@ func (g *group) settle(id domain.EventID, m *message) {
 	g.keepSoon()
 }
 
-// keepSoon writes the checkpoint when as many events were handled as may be
-// without.
+// keepSoon writes the checkpoint if MaxCheckpoint events were handled since the last one.
 func (g *group) keepSoon() {
 	if most := g.def.Settings.MaxCheckpoint; most > 0 && g.checkpoint.done >= most {
 		g.keep()
@@ -343,8 +342,7 @@ func (g *group) fail(id domain.EventID, m *message, reason string) {
 	g.again(id, m)
 }
 
-// tick looks for events that were not answered in time, and for a checkpoint
-// that is due.
+// tick handles events that timed out, and writes a checkpoint that is due.
 func (g *group) tick(now time.Time) {
 	for id, m := range g.flight {
 		if !m.dropped && !m.expires.IsZero() && now.After(m.expires) {
@@ -352,19 +350,19 @@ func (g *group) tick(now time.Time) {
 		}
 	}
 	due := now.Sub(g.checkpoint.last) >= max(time.Duration(g.def.Settings.CheckpointWait)*time.Millisecond, time.Second)
-	// Checkpoints are events too: a group that wrote one for every few events
-	// that it leaves out would write for ever, about its own and others'.
+	// Checkpoints are events too. A group that wrote one for every few events that it
+	// filters would write for ever, because of its own checkpoints and those of others.
 	if due && (g.checkpoint.done >= max(g.def.Settings.MinCheckpoint, 1) || g.checkpoint.skipped >= skippedCheckpoint) {
 		g.keep()
 	}
 	g.park.truncate(g)
 }
 
-// keep writes the checkpoint, unless that is being done.
+// keep writes the checkpoint, unless a write is under way.
 func (g *group) keep() {
 	at := g.safe()
 	if g.checkpoint.writing || at <= g.checkpoint.stored || g.ctx.Err() != nil {
-		return // the end of the group writes it
+		return // end writes it
 	}
 	g.checkpoint.writing, g.checkpoint.done, g.checkpoint.skipped, g.checkpoint.last = true, 0, 0, g.server.clock()
 	g.write(func(ctx context.Context) error { return g.writeCheckpoint(ctx, at) }, func(err error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// describe tells how a group is.
+// describe returns the state of a group.
 func (g *group) describe(ctx context.Context) (*persistent.SubscriptionInfo, error) {
 	_, parked, err := g.parkedStream(ctx)
 	if err != nil {
@@ -29,7 +29,7 @@ func (g *group) describe(ctx context.Context) (*persistent.SubscriptionInfo, err
 	return info, nil
 }
 
-// sourceEnd is the last place of the source in words, empty when it has none.
+// sourceEnd returns the last place of the source as text; empty if the source is empty.
 func (g *group) sourceEnd(ctx context.Context) (string, error) {
 	switch {
 	case g.def.all():
@@ -95,8 +95,8 @@ func (g *group) startFrom() string {
 	return g.place(g.def.Start)
 }
 
-// measurements are the latencies of a consumer under the names that tools know,
-// in milliseconds.
+// measurements returns the latencies of a consumer in milliseconds, under the names that
+// tools use.
 func (c *consumer) measurements() []*persistent.SubscriptionInfo_Measurement {
 	if len(c.times) == 0 {
 		return nil

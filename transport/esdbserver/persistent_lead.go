@@ -8,13 +8,13 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Persistent subscriptions run on the node that leads, and nowhere else. A node that
-// comes to lead reads which there are, their checkpoints and what is parked from the
-// log before it serves any; what they append is stored in that term or not at all. A
-// node that loses the lead ends them and writes nothing more: what its consumers have
-// acknowledged since the last checkpoint comes again from the next leader.
+// Persistent subscriptions run on the leader only. A new leader loads them, their
+// checkpoints and parked events from the log before it serves any, and what they append is
+// stored in its term or not at all. A node that loses the leadership ends them and writes
+// nothing more, so the next leader delivers again what consumers have acknowledged since
+// the last checkpoint.
 
-// leader is who leads, as far as this node knows.
+// leader returns the leader, as far as this node knows.
 func (s *Server) leader() eventlog.Leader {
 	if s.config.Leadership == nil {
 		return eventlog.Leader{Self: true}
@@ -22,7 +22,7 @@ func (s *Server) leader() eventlog.Leader {
 	return s.config.Leadership.Leader()
 }
 
-// serving refuses when the groups do not run here.
+// serving returns an error unless the groups run on this node.
 func (r *groups) serving() error {
 	leader := r.server.leader()
 	if !leader.Self {
@@ -36,7 +36,7 @@ func (r *groups) serving() error {
 	return nil
 }
 
-// over is why a group that has ended does nothing more.
+// over returns the error for calls to a group that has ended.
 func (g *group) over() error {
 	if err := g.server.groups.serving(); err != nil {
 		return err
@@ -44,7 +44,7 @@ func (g *group) over() error {
 	return errNoGroup(g.def.Stream, g.def.Group)
 }
 
-// lead runs the groups whenever this node leads, in each term anew, until ctx ends.
+// lead runs the groups while this node leads, loading them in each term, until ctx ends.
 func (r *groups) lead(ctx context.Context) {
 	for {
 		changed := r.server.config.Leadership.Changes()
@@ -62,7 +62,7 @@ func (r *groups) lead(ctx context.Context) {
 	}
 }
 
-// turn does what a change of leader asks for.
+// turn handles a change of leader.
 func (r *groups) turn(ctx context.Context, leader eventlog.Leader) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -82,15 +82,15 @@ func (r *groups) turn(ctx context.Context, leader eventlog.Leader) error {
 
 var errHandover = domain.Errorf(domain.Unavailable, "the lead of the cluster changes; connect again")
 
-// leads tells whether what a group appends may still be stored.
+// leads reports whether an append of the group may still be stored.
 func (g *group) leads() bool {
 	leader := g.server.leader()
 	return leader.Self && leader.Term == eventlog.TermOf(g.ctx)
 }
 
-// EndGroups ends the persistent subscriptions and writes their checkpoints, for the
-// node to hand the lead over: the next leader begins where they are. They run again
-// when this node comes to lead in another term.
+// EndGroups ends the persistent subscriptions and writes their checkpoints, before the node
+// hands its leadership over, so that the next leader continues where they are. They run
+// again if this node leads in another term.
 func (s *Server) EndGroups() {
 	s.groups.changing.Lock()
 	defer s.groups.changing.Unlock()

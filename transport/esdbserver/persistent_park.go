@@ -12,23 +12,23 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// A group keeps the events that nobody could handle as links in a stream of
-// their own. Replaying reads these again; a link is let go, by truncating the
-// stream, only when its event was handled, or parked once more behind it.
+// A group keeps events that no consumer could handle as links in a parked stream. A replay
+// reads the links. A link is removed, by truncating the stream, only when its event was
+// handled or parked again behind it.
 
-// parkState is what a group knows of its parked stream.
+// parkState is the state of a group's parked stream.
 type parkState struct {
-	next    int64 // the first revision that was not read for a replay yet
-	until   int64 // read up to here, exclusive
+	next    int64 // the next revision to read for a replay
+	until   int64 // end of the replay, exclusive
 	loading bool
-	open    []int64 // revisions read and not handled yet, in order
-	first   int64   // the first revision that the stream shows, as written
+	open    []int64 // revisions read and not handled, in order
+	first   int64   // the first visible revision
 	writing bool
 }
 
 func (p *parkState) idle() bool { return p.next >= p.until && len(p.open) == 0 && p.first == p.done() }
 
-// done is the revision below which every link was handled.
+// done returns the revision below which every link is handled.
 func (p *parkState) done() int64 {
 	if len(p.open) > 0 {
 		return p.open[0]
@@ -49,11 +49,11 @@ type parkedReason struct {
 	Number uint64    `json:"subscriptionEventNumber"`
 }
 
-// maxReason bounds what a consumer can say about an event.
+// maxReason bounds the reason of a negative acknowledgement.
 const maxReason = 4096
 
-// parkMessage writes an event to the parked stream and counts it as handled
-// when that is durable; until then it stays in flight.
+// parkMessage writes a link to the parked stream, and settles the event when the link is
+// durable. Until then the event stays in flight.
 func (g *group) parkMessage(id domain.EventID, m *message, reason string) {
 	m.dropped = true
 	if m.to != nil {
@@ -92,7 +92,7 @@ func (g *group) writeParked(ctx context.Context, link []byte, why parkedReason) 
 	return g.server.put(ctx, g.def.stateStream("parked"), foreign.Event{Type: typeLink, UserMeta: meta, Data: link})
 }
 
-// readParked finds what is parked.
+// readParked initializes the state of the parked stream.
 func (g *group) readParked(ctx context.Context) error {
 	_, state, err := g.parkedStream(ctx)
 	if err != nil {
@@ -116,7 +116,8 @@ func (g *group) parkedStream(ctx context.Context) (domain.StreamID, streamState,
 	return id, state, err
 }
 
-// replay lets parked events be tried again, up to an end that is not included.
+// replay starts a replay of parked events up to last, and to before stopAt if that is not
+// negative.
 func (g *group) replay(last domain.Revision, stopAt int64) {
 	until := int64(last) + 1
 	if stopAt >= 0 {
@@ -125,7 +126,7 @@ func (g *group) replay(last domain.Revision, stopAt int64) {
 	g.park.until = max(g.park.until, until)
 }
 
-// more reads parked events as long as few wait to be tried again.
+// more reads the next page of a replay, if few events wait for a retry.
 func (p *parkState) more(g *group) {
 	if p.loading || p.next >= p.until || len(g.retry) >= retryLow {
 		return
@@ -140,7 +141,7 @@ func (p *parkState) more(g *group) {
 	}, func(err error) {
 		p.loading = false
 		if err != nil {
-			p.until = p.next // the replay ends here; what is parked stays parked
+			p.until = p.next // the replay ends; the rest stays parked
 			g.server.logger.Warn("parked events cannot be read", "group", g.def.key(), "error", err)
 			return
 		}
@@ -153,8 +154,7 @@ func (p *parkState) more(g *group) {
 	})
 }
 
-// readParkedPage reads links and what they lead to. Links that lead nowhere any
-// more are passed over.
+// readParkedPage reads links and their events. It skips links without an event.
 func (g *group) readParkedPage(ctx context.Context, from, until int64) (page []*message, next int64, err error) {
 	id, _, err := g.parkedStream(ctx)
 	if err != nil {
@@ -218,7 +218,7 @@ func (g *group) parkedMessage(ctx context.Context, link *domain.Envelope) (*mess
 	return nil, nil
 }
 
-// truncate hides the links that were handled.
+// truncate removes the links that were handled.
 func (p *parkState) truncate(g *group) {
 	at := p.done()
 	if p.writing || p.loading || at <= p.first {

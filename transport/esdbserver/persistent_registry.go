@@ -20,25 +20,23 @@ const (
 	maxGroups    = 4096
 )
 
-// groupsConfig is the data of the event that says which groups there are. The
-// last one counts.
+// groupsConfig is the data of an event that lists all groups. The last event counts.
 type groupsConfig struct {
 	Version int           `json:"version"`
 	Entries []*definition `json:"entries"`
 }
 
-// groups are the persistent subscriptions of a server. They run on the node that
-// leads, in each term anew (persistent_lead.go).
+// groups are the persistent subscriptions of a server (persistent_lead.go).
 type groups struct {
 	server *Server
 
-	changing sync.Mutex // one change at a time; each is an event before it is done
+	changing sync.Mutex // held by each change, which is first stored and then made
 	revision domain.Revision
-	unsure   bool // revision: an append of the configuration failed, and may be in the log all the same
+	unsure   bool // revision may be wrong: an append failed that may be stored
 
 	mu      sync.RWMutex
 	running map[string]*group
-	term    uint64 // in which they were loaded; 0 where nobody else can lead
+	term    uint64 // in which they were loaded; 0: no other node can lead
 	loaded  bool
 }
 
@@ -46,7 +44,7 @@ func newGroups(s *Server) *groups {
 	return &groups{server: s, running: map[string]*group{}, revision: domain.NoStream}
 }
 
-// load starts the groups that the log knows, in a term of leadership.
+// load starts the groups in the log, in a term.
 func (r *groups) load(ctx context.Context, term uint64) error {
 	r.mu.Lock()
 	r.term = term
@@ -66,7 +64,7 @@ func (r *groups) load(ctx context.Context, term uint64) error {
 	return nil
 }
 
-// readConfig finds which groups there are, and the revision that says so.
+// readConfig reads the list of groups, and sets its revision.
 func (r *groups) readConfig(ctx context.Context) (config groupsConfig, err error) {
 	id, err := foreign.StreamID(configStream)
 	if err != nil {
@@ -90,12 +88,12 @@ func (r *groups) readConfig(ctx context.Context) (config groupsConfig, err error
 	return config, nil
 }
 
-// start runs a group from its checkpoint.
+// start starts a group at its checkpoint.
 func (r *groups) start(ctx context.Context, d definition) error {
 	g := &group{
 		server: r.server, def: d, inbox: make(chan func()), source: make(chan *message, max(min(int(d.Settings.ReadBatch), pageEvents), 1)),
 		gone: make(chan struct{}), room: make(chan struct{}, 1), flight: map[domain.EventID]*message{},
-		purse: &purse{of: r.server.memory, caller: "group " + d.key()},
+		reserved: &reservation{of: r.server.memory, caller: "group " + d.key()},
 	}
 	if d.Filter != nil {
 		var err error
@@ -117,7 +115,7 @@ func (r *groups) start(ctx context.Context, d definition) error {
 	return nil
 }
 
-// end stops a group and waits for it; its consumers are told.
+// end stops a group, which disconnects its consumers, and waits for it.
 func (r *groups) end(g *group) {
 	r.mu.Lock()
 	delete(r.running, g.def.key())
@@ -130,7 +128,7 @@ func errDropped(g *group) error {
 	return groupFailure("persistent-subscription-dropped", g.def.Stream, g.def.Group, "")
 }
 
-// endAll stops all groups, each for a reason, and waits for them.
+// endAll stops all groups, each with a reason for its consumers, and waits for them.
 func (r *groups) endAll(reason func(*group) error) {
 	all := r.of("")
 	r.mu.Lock()
@@ -157,7 +155,7 @@ func (r *groups) find(stream, name string) (*group, error) {
 	return nil, errNoGroup(stream, name)
 }
 
-// of lists the groups of a stream, of all streams when it is empty, in order.
+// of returns the groups of a stream, or of all streams if it is empty, sorted.
 func (r *groups) of(stream string) []*group {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -171,7 +169,7 @@ func (r *groups) of(stream string) []*group {
 	return found
 }
 
-// save writes which groups there are, with one changed or added, or without one.
+// save writes the list of groups, with one changed or added, or without one.
 func (r *groups) save(ctx context.Context, changed *definition, without string) error {
 	config := groupsConfig{Version: 2, Entries: []*definition{}}
 	for _, g := range r.of("") {
@@ -203,7 +201,7 @@ func (r *groups) save(ctx context.Context, changed *definition, without string) 
 	return err
 }
 
-// place finds where a group begins.
+// place sets the start of a group.
 func (r *groups) place(ctx context.Context, d *definition, from *beginning) error {
 	head, err := r.server.log.Head(ctx)
 	if err != nil {
@@ -255,7 +253,7 @@ func (r *groups) create(ctx context.Context, d *definition, from *beginning) err
 	if len(r.of("")) >= maxGroups {
 		return d.failed("there are as many persistent subscriptions as a node may have")
 	}
-	if err := r.forget(ctx, d); err != nil { // what a removal that was cut short has left
+	if err := r.forget(ctx, d); err != nil { // an interrupted removal may have left state
 		return err
 	}
 	if err := r.save(ctx, d, ""); err != nil {
@@ -286,8 +284,8 @@ func (r *groups) update(ctx context.Context, d *definition, from *beginning) err
 	return r.start(ctx, *d)
 }
 
-// remove ends a group and deletes what it kept, so that one of the same name
-// begins anew.
+// remove ends a group and deletes its state, so that a new group of the same name begins
+// without it.
 func (r *groups) remove(ctx context.Context, stream, name string) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
@@ -303,7 +301,7 @@ func (r *groups) remove(ctx context.Context, stream, name string) error {
 	return r.forget(ctx, &g.def)
 }
 
-// forget deletes what a group has kept.
+// forget deletes the state of a group.
 func (r *groups) forget(ctx context.Context, d *definition) error {
 	for _, kind := range []string{"checkpoint", "parked"} {
 		name := d.stateStream(kind)
@@ -328,7 +326,7 @@ func (r *groups) forget(ctx context.Context, d *definition) error {
 func (r *groups) restart(ctx context.Context) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	// A load that failed is tried again by the same call.
+	// This call also retries a load that failed.
 	if leader := r.server.leader(); !leader.Self || leader.Term != r.term {
 		return r.serving()
 	}

@@ -19,9 +19,9 @@ const (
 	retrySource    = time.Second
 )
 
-// follow starts reading the group's source, from behind what came of it.
+// follow starts reading the group's source, behind what was read of it.
 func (g *group) follow() {
-	ctx, cancel := context.WithCancel(context.WithValue(g.ctx, purseKey{}, g.purse))
+	ctx, cancel := context.WithCancel(context.WithValue(g.ctx, reservationKey{}, g.reserved))
 	done := make(chan struct{})
 	g.following, g.follower, g.live = cancel, done, false
 	after := g.taken
@@ -33,7 +33,7 @@ func (g *group) follow() {
 				continue
 			}
 			var known *failure
-			if !errors.As(err, &known) { // a stream that was deleted is no fault
+			if !errors.As(err, &known) { // a deleted stream is not worth a warning
 				g.server.logger.Warn("persistent subscription cannot read its source; trying again", "group", g.def.key(), "error", err)
 			}
 			select {
@@ -44,13 +44,13 @@ func (g *group) follow() {
 	})
 }
 
-// unfollow stops reading; what came of it stays.
+// unfollow stops reading the source. Events that were read stay.
 func (g *group) unfollow() {
 	if g.following == nil {
 		return
 	}
 	g.following()
-	for ended := false; !ended; { // the source may be handing something over
+	for ended := false; !ended; { // the source may be sending a message
 		select {
 		case m := <-g.source:
 			g.take(m)
@@ -61,7 +61,7 @@ func (g *group) unfollow() {
 	g.following = nil
 }
 
-// readSource reads events after a checkpoint into the group and moves that on.
+// readSource reads events after a checkpoint into the group, and advances after.
 func (g *group) readSource(ctx context.Context, after *uint64) error {
 	hand := func(m *message) error {
 		select {
@@ -135,7 +135,7 @@ func (g *group) readAllSource(ctx context.Context, after uint64, hand func(*mess
 	return ctx.Err()
 }
 
-// stateStream is the stream in which a group keeps something.
+// stateStream returns the name of a stream with state of a group.
 func (d *definition) stateStream(kind string) string { return statePrefix + d.key() + "-" + kind }
 
 // writeCheckpoint appends a checkpoint: the last revision or position handled.
@@ -147,7 +147,7 @@ func (g *group) writeCheckpoint(ctx context.Context, at uint64) error {
 	return g.server.put(ctx, g.def.stateStream("checkpoint"), foreign.Event{Type: typeCheckpoint, JSON: true, Data: data})
 }
 
-// place is a place of the source in words.
+// place returns a place in the source as text.
 func (g *group) place(at uint64) string {
 	text := strconv.FormatUint(at, 10)
 	if g.def.all() {
@@ -156,7 +156,7 @@ func (g *group) place(at uint64) string {
 	return text
 }
 
-// readCheckpoint finds where the group was.
+// readCheckpoint reads the checkpoint, or else uses the start of the group.
 func (g *group) readCheckpoint(ctx context.Context) error {
 	g.checkpoint.last = g.server.clock()
 	name := g.def.stateStream("checkpoint")
@@ -175,7 +175,7 @@ func (g *group) readCheckpoint(ctx context.Context) error {
 	found = found && !meta.deleted()
 	start := g.def.Start
 	if g.def.all() && start > 0 {
-		start-- // what stands there is wanted
+		start-- // the event at the start is included
 	}
 	g.taken, g.checkpoint.stored = start, start
 	var text string

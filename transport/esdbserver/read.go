@@ -11,20 +11,20 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// reading is a request to read, checked.
+// reading is a checked request to read.
 type reading struct {
 	stream     string // empty: $all
 	backward   bool
 	resolve    bool
 	structured bool // ids on the wire
-	compatible bool // the client knows the messages about a stream's bounds
+	compatible bool // the client supports messages about a stream's bounds
 	subscribe  bool
 	count      uint64
 	filter     *filter
 
 	start, end bool
-	revision   uint64 // when neither
-	position   uint64 // when neither, in $all
+	revision   uint64 // if neither
+	position   uint64 // if neither, in $all
 }
 
 // Read reads or follows a stream or $all.
@@ -34,7 +34,7 @@ func (s *streamsService) Read(request *streams.ReadReq, stream streams.Streams_R
 		return err
 	}
 	ctx := stream.Context()
-	out := &sender{stream: stream, reading: r, server: s.server, purse: purseOf(ctx)}
+	out := &sender{stream: stream, reading: r, server: s.server, reserved: reservationOf(ctx)}
 	name := r.stream
 	if name == "" {
 		name = allStream
@@ -133,8 +133,8 @@ func (r *reading) from(o *streams.ReadReq_Options) (err error) {
 	return nil
 }
 
-// badPosition is the error of a position that cannot be: another one for
-// subscriptions than for reads.
+// badPosition returns the error of an impossible position, which differs between reads and
+// subscriptions.
 func (r *reading) badPosition(format string, args ...any) error {
 	err := invalid("$all: "+format, args...)
 	if r.subscribe {
@@ -183,8 +183,8 @@ func (r *reading) filtered(o *streams.ReadReq_Options) (err error) {
 	return err
 }
 
-// A page is what a read holds at once, so that a slow client keeps no file of
-// the log open and little memory.
+// A read holds one page at a time, so that a slow client keeps little memory and no file of
+// the log open.
 const (
 	pageEvents = 1000
 	pageBytes  = 1 << 20
@@ -207,7 +207,7 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 	case from > head+1:
 		return r.badPosition("want a position up to %d, the log's end, found %d", head, from)
 	case r.backward:
-		from-- // what begins there is not read
+		from-- // the event at the position is not included
 	default:
 		from = max(from, 1)
 	}
@@ -224,8 +224,8 @@ func (s *Server) readAll(ctx context.Context, r *reading, out *sender) error {
 	})
 }
 
-// pageOfAll is what a read of $all shows of the next part of the log, and where it
-// goes on. The part is bounded, so that the log reads nothing ahead for nobody.
+// pageOfAll returns a page of $all and the position after it. It reads a bounded range, so
+// that the log does not read ahead in vain.
 func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Position, left uint64, limit int, page []domain.Envelope) (_ []domain.Envelope, next domain.Position, err error) {
 	direction, bounds := eventlog.Forward, eventlog.Filter{To: min(head, from+pageEvents-1)}
 	next = bounds.To + 1
@@ -256,7 +256,7 @@ func (s *Server) pageOfAll(ctx context.Context, r *reading, from, head domain.Po
 	return page, next, nil
 }
 
-// readStream reads a stream, or an index that looks like one.
+// readStream reads a stream or an index stream.
 func (s *Server) readStream(ctx context.Context, r *reading, out *sender) error {
 	if isIndex(r.stream) {
 		return s.readIndex(ctx, r, out)

@@ -9,18 +9,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// sender writes what a read or subscription tells.
+// sender sends the events of a read or a subscription.
 type sender struct {
-	stream  streams.Streams_ReadServer
-	reading *reading
-	server  *Server
-	encoder encoder
-	purse   *purse
-	behind  int64                           // bytes of the purse, for what was sent last and may not have left
-	states  map[domain.StreamID]streamState // of streams that links led to
+	stream   streams.Streams_ReadServer
+	reading  *reading
+	server   *Server
+	encoder  encoder
+	reserved *reservation
+	behind   int64                           // reserved bytes of the last message, which may not have left yet
+	states   map[domain.StreamID]streamState // cache of stateOf
 }
 
-// event sends an event, with what it links to when the client wants that.
+// event sends an event, with the event that it links to if the client requested that.
 func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
 	message, err := o.encode(ctx, e)
 	if err != nil {
@@ -29,10 +29,10 @@ func (o *sender) event(ctx context.Context, e *domain.Envelope) error {
 	return o.pass(message)
 }
 
-// pass sends a message. What it takes is given back when the next one is taken by the
-// transport, which is when this one has left, or all but little of it.
+// pass sends a message. Its memory is given back when the transport takes the next one,
+// because most of this one has then left.
 func (o *sender) pass(message encoded) error {
-	more, err := o.purse.beyond(len(message), 0)
+	more, err := o.reserved.beyond(len(message), 0)
 	if err == nil {
 		err = o.stream.SendMsg(message)
 	}
@@ -40,13 +40,13 @@ func (o *sender) pass(message encoded) error {
 	return err
 }
 
-// passed notes what the last thing that was sent has taken.
+// passed gives back the memory of the message before, and records that of the last one.
 func (o *sender) passed(taken int64) {
-	o.purse.give(o.behind)
+	o.reserved.give(o.behind)
 	o.behind = taken
 }
 
-// encode gives the message that event sends.
+// encode returns the message that event sends.
 func (o *sender) encode(ctx context.Context, e *domain.Envelope) (encoded, error) {
 	r := recordOf(e)
 	if !o.reading.resolve || !isLink(r.Type) {
@@ -59,8 +59,7 @@ func (o *sender) encode(ctx context.Context, e *domain.Envelope) (encoded, error
 	return o.message(target, &r), nil
 }
 
-// message tells an event and the link that led to it; the event is nil when the link
-// leads nowhere.
+// message encodes an event and the link to it. The event is nil if the link has no target.
 func (o *sender) message(event, link *record) encoded {
 	outer := event
 	if link != nil {
@@ -72,22 +71,22 @@ func (o *sender) message(event, link *record) encoded {
 
 func (o *sender) send(event, link *record) error { return o.pass(o.message(event, link)) }
 
-// page is a part of what a read shows, as it goes over the wire.
+// page is encoded events of a read.
 type page struct {
 	messages []encoded
 	more     bool
-	taken    int64 // of the call's purse
+	taken    int64 // reserved bytes
 	err      error
 }
 
-// pages sends what next gives, until it says that there is no more. While one page is
-// sent the one after it is read and encoded, so that the client waits for neither.
+// pages sends the pages that next returns until it returns more = false. It reads and
+// encodes the next page while it sends one.
 func (o *sender) pages(ctx context.Context, next func(ctx context.Context, limit int) (events []domain.Envelope, more bool, err error)) error {
 	read := func(ctx context.Context) (p page) {
 		defer o.server.recovered("Streams.Read", &p.err)
 		var events []domain.Envelope
 		var limit, size int
-		limit, p.taken = o.purse.page()
+		limit, p.taken = o.reserved.page()
 		events, p.more, p.err = next(ctx, limit)
 		p.messages = make([]encoded, 0, len(events))
 		for i := 0; i < len(events) && p.err == nil; i++ {
@@ -96,10 +95,10 @@ func (o *sender) pages(ctx context.Context, next func(ctx context.Context, limit
 			p.messages = append(p.messages, message)
 			size += len(message)
 		}
-		clear(events) // they are in messages now
+		clear(events) // messages have their data
 		if p.err == nil {
 			var more int64
-			more, p.err = o.purse.beyond(size, p.taken)
+			more, p.err = o.reserved.beyond(size, p.taken)
 			p.taken += more
 		}
 		return p
@@ -141,7 +140,7 @@ func (o *sender) page(p *page) error {
 		return p.err
 	}
 	if len(p.messages) == 0 {
-		o.purse.give(p.taken)
+		o.reserved.give(p.taken)
 	}
 	for i, message := range p.messages {
 		if err := o.stream.SendMsg(message); err != nil {

@@ -22,55 +22,55 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Log is what a server stands on.
+// Log is the log that a server serves.
 type Log interface {
 	eventlog.Log
 	eventlog.Curator
 }
 
-// Config says what a server serves, and how.
+// Config configures a server.
 type Config struct {
 	Log Log
-	// Insecure serves everybody everything. Without it there have to be Accounts, and
-	// callers show login and password, which only belong on connections over TLS, or
-	// come with a certificate that names one (WithUsers).
+	// Insecure allows every caller everything. Otherwise Accounts are required, and a caller
+	// sends login and password, which should be over TLS, or has a certificate with a
+	// login (WithUsers).
 	Insecure  bool
 	Accounts  []Account
 	Clock     func() time.Time // nil: the wall clock
 	Logger    *slog.Logger     // nil: none
-	MaxAppend int              // most bytes of data in one append; 0: 1 MiB
-	MaxCalls  int              // most calls that are open at once, half of them of one caller; 0: 20,000
-	// Memory is most bytes that the server holds for clients: calls that are open, events
-	// that wait to be read or handled, appends that are not complete. 0 is no bound.
+	MaxAppend int              // limit of bytes of data in one append; 0: 1 MiB
+	MaxCalls  int              // limit of open calls, and at half of it of one caller's; 0: 20,000
+	// Memory limits the bytes that the server holds for clients: open calls, events that
+	// wait to be read or handled, and incomplete appends. 0: no limit.
 	Memory int64
-	// Members lists who belongs to the cluster of the log, for clients that look for its
-	// leader. nil: this node alone, which leads.
+	// Members lists the nodes of the cluster, for clients that look for the leader. nil:
+	// this node alone, which leads.
 	Members func(context.Context) ([]Member, error)
-	// Leadership tells which node appends, deletions and persistent subscriptions are for.
-	// nil: this one, always.
+	// Leadership tells which node handles appends, deletions and persistent subscriptions.
+	// nil: always this one.
 	Leadership eventlog.Leadership
-	// Calls is how the leader is called over TLS; nil: by what the system trusts.
+	// Calls is the TLS configuration for calls to the leader; nil: the system's roots.
 	Calls *tls.Config
-	// Admit is asked about every event that a client appends, in the form it
-	// will have in the log; its error refuses the append. nil admits everything.
+	// Admit is called with every event that a client appends, in the log's form. An error
+	// refuses the append. nil admits all.
 	Admit func(stream domain.StreamID, event *eventlog.Proposed) error
 }
 
-// The bounds of what a client can make a server hold.
+// The bounds of messages and calls.
 const (
 	defaultMaxAppend = 1 << 20
-	maxMessage       = 17 << 20 // bytes of one message, as clients allow themselves
+	maxMessage       = 17 << 20 // bytes of one message, the bound of clients
 	defaultMaxCalls  = 20_000
 	maxStreams       = 10_000 // concurrent calls of one connection
 	lockStripes      = 256
 
-	// What is on its way on a call, and on a connection. Windows that follow the
-	// connection's speed cost a ping, and its answer, with nearly every append.
+	// The flow-control windows of a call and of a connection, in bytes. Dynamic windows would
+	// cost a ping and its answer with nearly every append.
 	streamWindow = 256 << 10
 	connWindow   = 1 << 20
 )
 
-// Server is a node of EventStoreDB as far as clients can tell.
+// Server serves the protocol.
 type Server struct {
 	log      Log
 	config   Config
@@ -79,7 +79,7 @@ type Server struct {
 	grpc     *grpc.Server
 	methods  []*serverfeatures.SupportedMethod
 	accounts []account
-	places   *places
+	limiter  *callLimiter
 	memory   *memory
 	id       uuid.UUID
 	started  time.Time
@@ -95,7 +95,7 @@ type Server struct {
 	tasks    sync.WaitGroup
 }
 
-// New makes a server of a log, which stays the caller's to close after Close.
+// New returns a server of a log. The caller closes the log after Close.
 func New(config Config) (*Server, error) {
 	if config.Log == nil {
 		return nil, domain.Errorf(domain.Invalid, "EventStoreDB protocol: want a log that keeps stream metadata")
@@ -117,7 +117,7 @@ func New(config Config) (*Server, error) {
 	}
 	s := &Server{
 		log: config.Log, config: config, clock: config.Clock, logger: config.Logger,
-		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), places: newPlaces(config.MaxCalls), memory: newMemory(config.Memory),
+		id: uuid.New(), started: config.Clock(), seed: maphash.MakeSeed(), index: newIndex(), accounts: accountsOf(config.Accounts), limiter: newCallLimiter(config.MaxCalls), memory: newMemory(config.Memory),
 	}
 	s.toLeader.calls = config.Calls
 	s.running, s.stop = context.WithCancel(context.Background())
@@ -144,7 +144,8 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
-// beginGroups starts the persistent subscriptions, or waits for this node to lead.
+// beginGroups starts the persistent subscriptions, or lead, which does when this node
+// leads.
 func (s *Server) beginGroups(ctx context.Context) error {
 	if s.config.Leadership == nil {
 		return s.groups.load(ctx, 0)
@@ -153,10 +154,10 @@ func (s *Server) beginGroups(ctx context.Context) error {
 	return nil
 }
 
-// Serve takes connections that speak HTTP/2 with prior knowledge, until Close.
+// Serve serves connections that use HTTP/2 with prior knowledge, until Close.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }
 
-// Close ends every call, as unavailable, and waits for what the server started.
+// Close ends every call as unavailable, and waits for the server's goroutines.
 func (s *Server) Close() {
 	s.stop()
 	s.grpc.Stop()
@@ -164,7 +165,7 @@ func (s *Server) Close() {
 	s.tasks.Wait()
 }
 
-// lock is what a deletion of a stream excludes appends with.
+// lock returns the lock of a stream, by which a deletion excludes appends.
 func (s *Server) lock(name string) *sync.RWMutex { return &s.locks[s.stripe(name)] }
 
 func (s *Server) stripe(name string) int {
@@ -174,8 +175,8 @@ func (s *Server) stripe(name string) int {
 	return int(maphash.String(s.seed, name) % lockStripes)
 }
 
-// share locks streams for appends, all of them in one order, which is what keeps calls
-// from waiting for each other.
+// share locks streams for appends. All calls lock in the same order, which prevents
+// deadlocks.
 func (s *Server) share(names []string) (unlock func()) {
 	stripes := make([]int, len(names))
 	for i, name := range names {

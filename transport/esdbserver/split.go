@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// preface begins every connection that speaks HTTP/2 with prior knowledge.
+// preface is the beginning of every HTTP/2 connection.
 var preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 
-// sniffTimeout is how long a connection may take to say what it speaks.
+// sniffTimeout bounds the time until the first bytes of a connection show its protocol.
 const sniffTimeout = 10 * time.Second
 
-// Split shares a listener between a server of gRPC, which gets the connections
-// that begin as HTTP/2, and a server of HTTP/1.1, which gets all others. The
-// listener is closed when both sides are; it is what bounds the connections.
+// Split splits a listener for a gRPC server, which gets HTTP/2 connections, and an
+// HTTP/1.1 server, which gets all others. The listener, which bounds the connections, is
+// closed when both sides are.
 func Split(l net.Listener) (grpc, http net.Listener) {
 	s := &splitter{listener: l, open: map[net.Conn]struct{}{}}
 	s.grpc = &half{splitter: s, conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -31,7 +31,7 @@ type splitter struct {
 	grpc, http *half
 
 	mu       sync.Mutex
-	open     map[net.Conn]struct{} // connections that are being looked at
+	open     map[net.Conn]struct{} // connections that are being sniffed
 	ended    bool
 	sniffing sync.WaitGroup
 }
@@ -42,7 +42,7 @@ type half struct {
 	conns    chan net.Conn
 	closed   chan struct{}
 	once     sync.Once
-	err      error // why it ended, before closed
+	err      error // set before closed is closed
 }
 
 // Accept waits for the next connection of this side.
@@ -55,7 +55,7 @@ func (h *half) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends this side, and the listener when the other side has ended too.
+// Close ends this side, and closes the listener if the other side has ended too.
 func (h *half) Close() error {
 	h.end(net.ErrClosed)
 	other := h.splitter.grpc
@@ -76,7 +76,7 @@ func (h *half) Close() error {
 	return err
 }
 
-// Addr is the listener's.
+// Addr returns the listener's address.
 func (h *half) Addr() net.Addr { return h.splitter.listener.Addr() }
 
 func (h *half) end(err error) {
@@ -86,7 +86,7 @@ func (h *half) end(err error) {
 	})
 }
 
-// hangUp closes the connections that were told nothing yet, and those to come.
+// hangUp closes the connections that are being sniffed, and later ones.
 func (s *splitter) hangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,7 +96,7 @@ func (s *splitter) hangUp() {
 	}
 }
 
-// watch remembers a connection while it is looked at; false when it is too late.
+// watch records a connection while it is sniffed. It returns false after hangUp.
 func (s *splitter) watch(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,8 +127,8 @@ func (s *splitter) run() {
 	}
 }
 
-// sniff reads until it knows what a connection speaks, and hands it over with
-// what was read.
+// sniff reads until the protocol of a connection is known, and passes the connection with
+// the bytes it read to that side.
 func (s *splitter) sniff(conn net.Conn) {
 	defer s.sniffing.Done()
 	side, head, err := s.side(conn)
@@ -163,14 +163,14 @@ func (s *splitter) side(conn net.Conn) (*half, []byte, error) {
 	return s.grpc, head, conn.SetReadDeadline(time.Time{})
 }
 
-// readAhead is a connection of which a part was read already.
+// readAhead is a connection from which some bytes were read already.
 type readAhead struct {
 	net.Conn
 	head  []byte
-	touch func() // tells who bounds connections that this one is used; nil: it knows
+	touch func() // tells the listener that the connection is in use; nil: it sees that by itself
 }
 
-// newReadAhead makes one; what a server of gRPC reads is all that shows its use.
+// newReadAhead returns a readAhead. Of a gRPC connection, only reads show that it is in use.
 func newReadAhead(conn net.Conn, head []byte, grpc bool) *readAhead {
 	r := &readAhead{Conn: conn, head: head}
 	if bounded, ok := conn.(interface{ Touch() }); ok && grpc {
@@ -179,10 +179,10 @@ func newReadAhead(conn net.Conn, head []byte, grpc bool) *readAhead {
 	return r
 }
 
-// NetConn is the connection itself.
+// NetConn returns the connection itself.
 func (r *readAhead) NetConn() net.Conn { return r.Conn }
 
-// Read gives what was read already first.
+// Read returns the bytes that were read already first.
 func (r *readAhead) Read(p []byte) (int, error) {
 	if r.touch != nil {
 		r.touch()

@@ -21,7 +21,7 @@ type streamsService struct {
 	server *Server
 }
 
-// nameOf reads a stream's name.
+// nameOf returns a stream's name.
 func nameOf(id *shared.StreamIdentifier) (string, error) {
 	if len(id.GetStreamName()) == 0 {
 		return "", invalid("stream: want its name")
@@ -29,7 +29,7 @@ func nameOf(id *shared.StreamIdentifier) (string, error) {
 	return string(id.GetStreamName()), nil
 }
 
-// exactRevision reads a revision that a client expects.
+// exactRevision converts an expected revision.
 func exactRevision(revision uint64) (domain.Revision, error) {
 	if revision > math.MaxInt64 {
 		return 0, invalid("expected revision: want at most %d, found %d", int64(math.MaxInt64), revision)
@@ -37,12 +37,12 @@ func exactRevision(revision uint64) (domain.Revision, error) {
 	return domain.Revision(revision), nil
 }
 
-// Append takes the options, then events, and writes them together at the end.
+// Append receives the options, then events, and writes the events together at the end.
 func (s *streamsService) Append(stream streams.Streams_AppendServer) error {
 	response, err := s.takeAppend(stream)
 	if err != nil {
-		// A client that is still sending sees its own broken pipe instead of
-		// the reason, so it is heard to the end first.
+		// A client that is still sending would see a broken pipe instead of the error, so
+		// its messages are received first.
 		drain(stream)
 		return err
 	}
@@ -58,7 +58,7 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	if options == nil {
 		return nil, errProtocol("want the options of an append first")
 	}
-	a := appending{}
+	a := appendRequest{}
 	if a.stream, err = nameOf(options.GetStreamIdentifier()); err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	if err := s.server.allowed(stream.Context(), a.stream, toWrite); err != nil {
 		return nil, err
 	}
-	held, taken := purseOf(stream.Context()), int64(0)
+	held, taken := reservationOf(stream.Context()), int64(0)
 	for {
 		request, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -105,9 +105,9 @@ func (s *streamsService) takeAppend(stream streams.Streams_AppendServer) (*strea
 	return appendSuccess(result), nil
 }
 
-// add takes one more event, or its fault. Only data count against the bound that
-// clients are told of; metadata have one of their own.
-func (a *appending) add(event foreign.Event, fault error, most int) error {
+// add adds an event, and returns its fault if it has one. most bounds data only; metadata
+// have a bound of their own.
+func (a *appendRequest) add(event foreign.Event, fault error, most int) error {
 	a.dataBytes += len(event.Data)
 	a.metaBytes += len(event.UserMeta)
 	switch {
@@ -120,10 +120,10 @@ func (a *appending) add(event foreign.Event, fault error, most int) error {
 	return fault
 }
 
-// keptOverhead is about what an event takes beside its data and metadata.
+// keptOverhead is about the memory of an event besides its data and metadata, in bytes.
 const keptOverhead = 256
 
-// drainMessages bounds what is taken of a call that has failed already.
+// drainMessages bounds the messages that are received of a failed call.
 const drainMessages = eventlog.MaxBatch
 
 func drain(stream grpc.ServerStream) {
@@ -134,7 +134,7 @@ func drain(stream grpc.ServerStream) {
 	}
 }
 
-// expecting is what the options of calls that change a stream have in common.
+// expecting is what the options of appends and deletions have in common.
 type expecting interface {
 	GetStreamIdentifier() *shared.StreamIdentifier
 	GetRevision() uint64
@@ -143,7 +143,7 @@ type expecting interface {
 	GetStreamExists() *shared.Empty
 }
 
-// expectedOf is the revision that a call expects, if it has one.
+// expectedOf returns the expected revision of a call. given says whether it has one.
 func expectedOf(call string, options expecting, given bool) (domain.Revision, error) {
 	switch {
 	case !given:
@@ -174,7 +174,7 @@ func appendSuccess(a appended) *streams.AppendResp {
 	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}
 }
 
-// appendConflict fills the fields of both generations of clients.
+// appendConflict fills in the fields for old and new clients.
 func appendConflict(w *wrongVersion) *streams.AppendResp {
 	type conflict = streams.AppendResp_WrongExpectedVersion
 	c := &conflict{
@@ -201,7 +201,7 @@ func appendConflict(w *wrongVersion) *streams.AppendResp {
 	return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{WrongExpectedVersion: c}}
 }
 
-// Delete hides a stream until somebody writes to it again.
+// Delete deletes a stream until it is written to again.
 func (s *streamsService) Delete(ctx context.Context, request *streams.DeleteReq) (*streams.DeleteResp, error) {
 	options := request.GetOptions()
 	position, err := s.remove(ctx, "delete", options, options.GetExpectedStreamRevision() != nil, false)

@@ -29,8 +29,8 @@ func (s *Server) subscribeAll(ctx context.Context, r *reading, out *sender) erro
 	if err := out.confirm(uuid.NewString()); err != nil {
 		return err
 	}
-	// Every event is looked at, so that checkpoints come after as many as the
-	// client asked for.
+	// Every event is read, so that checkpoints come after the interval that the client
+	// requested.
 	told, looked := domain.Position(0), 0
 	checkpoint := func(at domain.Position) error {
 		looked = 0
@@ -91,22 +91,22 @@ func (s *Server) subscribeStream(ctx context.Context, r *reading, out *sender) e
 	})
 }
 
-// streamFollower is told what a stream shows.
+// streamFollower receives the events of a stream.
 type streamFollower struct {
 	confirmed func() error // before everything else
 	event     func(*domain.Envelope) error
-	caughtUp  func() error // once, when history is done
+	caughtUp  func() error // once, after the history
 }
 
-// followStream shows a stream from a revision on, history first, then live,
-// until ctx or the stream ends. A revision beyond the stream, MaxInt64 say,
-// shows what comes after that revision, or after its end now.
+// followStream passes on the events of a stream from a revision on, first the history, then
+// live, until ctx or the stream ends. A revision beyond the end waits for that revision;
+// math.MaxInt64 means the present end.
 func (s *Server) followStream(ctx context.Context, name string, from domain.Revision, to streamFollower) error {
 	id, err := foreign.StreamID(name)
 	if err != nil {
 		return err
 	}
-	// What is appended between the two reads is seen twice and told apart by
+	// An event that is appended between the two reads is read twice, and passed on once by
 	// its revision.
 	head, err := s.log.Head(ctx)
 	if err != nil {
@@ -155,8 +155,8 @@ func (s *Server) followStream(ctx context.Context, name string, from domain.Revi
 	return ctx.Err()
 }
 
-// followHistory shows what a stream has from a revision on, a page at a time,
-// and gives the revision after it.
+// followHistory passes on the events of a stream from a revision on, a page at a time, and
+// returns the revision after them.
 func (s *Server) followHistory(ctx context.Context, id domain.StreamID, state *streamState, next domain.Revision, show func(*domain.Envelope) error) (domain.Revision, error) {
 	now := s.clock()
 	for next <= state.last {
@@ -174,11 +174,11 @@ func (s *Server) followHistory(ctx context.Context, id domain.StreamID, state *s
 	return next, nil
 }
 
-// pageOfStream reads the next page of a stream, and then shows it.
+// pageOfStream reads a page of a stream, and then shows it.
 func (s *Server) pageOfStream(ctx context.Context, id domain.StreamID, from domain.Revision, show func(*domain.Envelope) error) error {
-	purse := purseOf(ctx)
-	limit, taken := purse.page()
-	defer func() { purse.give(taken) }()
+	reserved := reservationOf(ctx)
+	limit, taken := reserved.page()
+	defer func() { reserved.give(taken) }()
 	page, bytes := []domain.Envelope(nil), 0
 	for e, err := range s.log.Read(ctx, id, from, eventlog.Forward) {
 		if err != nil {
@@ -190,7 +190,7 @@ func (s *Server) pageOfStream(ctx context.Context, id domain.StreamID, from doma
 			break
 		}
 	}
-	more, err := purse.beyond(bytes, taken)
+	more, err := reserved.beyond(bytes, taken)
 	if err != nil {
 		return err
 	}

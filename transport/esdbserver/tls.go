@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// ForTLS gives a configuration of TLS what Split needs: HTTP/2 for callers that speak
-// nothing else, as gRPC does, and HTTP/1.1 for those that can, as browsers and tools
-// do.
+// ForTLS returns a TLS configuration for Split: it negotiates HTTP/2 with callers that
+// offer nothing else, like gRPC clients, and HTTP/1.1 with callers that offer it, like
+// browsers and tools.
 func ForTLS(config *tls.Config) *tls.Config {
 	both := config.Clone()
 	both.NextProtos = []string{"h2"}

@@ -14,13 +14,11 @@ const (
 	typeUser    = "$User"
 )
 
-// usersPause is how long a node that does not lead waits until it looks for the accounts
-// again.
+// usersPause is the interval at which a node that does not lead tries again.
 const usersPause = time.Second
 
-// ensureUsers has the list of accounts that every node of EventStoreDB has written:
-// clients wait for it. In a cluster the node that leads writes it; until it is there, the
-// others try again.
+// ensureUsers writes the list of accounts, which clients wait for. In a cluster the leader
+// writes it, and the other nodes try again until it is there.
 func (s *Server) ensureUsers(ctx context.Context) error {
 	later := func(err error) bool {
 		code := domain.CodeOf(err)
@@ -48,8 +46,7 @@ func (s *Server) ensureUsers(ctx context.Context) error {
 	return nil
 }
 
-// writeUsers writes the accounts that are not in the list yet. It names them and holds no
-// password.
+// writeUsers adds the missing accounts to the list, which has logins and no passwords.
 func (s *Server) writeUsers(ctx context.Context) error {
 	accounts := s.config.Accounts
 	if s.config.Insecure {
@@ -61,7 +58,7 @@ func (s *Server) writeUsers(ctx context.Context) error {
 		if err != nil {
 			return domain.Errorf(domain.Internal, "account %s: %w", login, err)
 		}
-		a := appending{stream: usersStream, expected: domain.AnyRevision, events: []foreign.Event{{
+		a := appendRequest{stream: usersStream, expected: domain.AnyRevision, events: []foreign.Event{{
 			ID: domain.DeriveID(usersStream+"\x00"+login, 0), Type: typeUser, JSON: true, Data: text,
 		}}}
 		if a.id, err = foreign.StreamID(usersStream); err != nil {

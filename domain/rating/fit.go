@@ -34,11 +34,10 @@ const (
 // Scales lists the scales.
 var Scales = []Scale{Logistic, Ordo, BayesEloScale}
 
-// Defaults of BayesElo: its first-seat advantage and its draw constant, in Elo.
+// Defaults of BayesElo.
 const (
-	BayesEloAdvantage = 32.8
-	BayesEloDraw      = 97.3
-	BayesEloPrior     = 2
+	BayesEloDraw  = 97.3 // draw constant, in Elo
+	BayesEloPrior = 2    // virtual draws of each player
 )
 
 // natural is one Elo point in units of the logistic function.
@@ -211,7 +210,7 @@ func (o FitOptions) check() error {
 // maxElo limits the absolute value of a given rating.
 const maxElo = 100_000
 
-// unit returns how many points of the scale one unit of the logistic function is.
+// unit returns the number of points of the scale in one unit of the logistic function.
 func (o FitOptions) unit(drawElo float64) float64 {
 	switch o.Scale {
 	case Ordo:

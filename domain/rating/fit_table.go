@@ -31,7 +31,7 @@ type table struct {
 	names     []string
 	pairs     []pair
 	fixed     []float64 // natural rating of an anchored player, NaN for the others
-	given     []float64 // the same on the scale of the options
+	given     []float64 // the rating of an anchored player, on the scale of the options
 	component []int     // of each player
 	size      []int     // players by component
 	anchored  []bool    // by component
@@ -192,7 +192,7 @@ func (t *table) components() {
 // as one, since their distances are given.
 func (t *table) connected(draws bool) error {
 	n := len(t.names)
-	one := make([]int32, n) // the player that represents it
+	one := make([]int32, n) // the player that represents each player
 	anchor := make([]int32, len(t.size))
 	for c := range anchor {
 		anchor[c] = -1

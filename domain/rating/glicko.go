@@ -23,12 +23,11 @@ type Played struct {
 	Games   int // 0 counts as 1
 }
 
-// Glicko-2's scale, and limits of its numbers.
+// The scale of Glicko-2, and the limits of tau.
 const (
-	glickoScale  = 173.7178
-	glickoCentre = 1500
-	tauMin       = 0.05
-	tauMax       = 5
+	glickoScale = 173.7178
+	tauMin      = 0.05
+	tauMax      = 5
 )
 
 func checkGlicko(what string, g Glicko, games []Played, volatility bool) error {

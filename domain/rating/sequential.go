@@ -125,9 +125,9 @@ func (t Test) bayesElo(cells []float64) float64 {
 	return sum
 }
 
-// Overshoot estimates by how much a log likelihood ratio jumps past a bound, from
-// how far it exceeded its own extremes (Siegmund 1985, 8.33). It is only correct if
-// it saw every batch of results once and in order. The zero value has seen none.
+// Overshoot estimates by how much a log likelihood ratio jumps past a bound, from how far
+// it exceeded its own extremes (Siegmund 1985, 8.33). It is correct only if After was
+// called with every batch of results once and in order. The zero value is empty.
 type Overshoot struct {
 	Updates    int     `json:"updates"`
 	Low        float64 `json:"low"`        // the smallest ratio so far, at most 0
@@ -194,16 +194,23 @@ func (t Test) Expect(elo float64, pairs bool, variance float64) (Characteristic,
 	drift := (high - low) * (truth - (low+high)/2) / variance
 	spread := (high - low) * (high - low) / variance
 	b := t.Bounds()
-	h := 2 * drift / spread
-	if math.Abs(h*(b.Upper-b.Lower)) < 1e-6 {
-		return Characteristic{-b.Lower / (b.Upper - b.Lower), -b.Lower * b.Upper / spread}, nil
+	units, pass := Exit(drift, spread, b.Lower, b.Upper)
+	return Characteristic{pass, units}, nil
+}
+
+// Exit returns the mean time until a Brownian motion from 0 leaves the interval from
+// low, below 0, to high, above 0, and the probability that it leaves at high. drift and
+// variance are per unit of time.
+func Exit(drift, variance, low, high float64) (time, top float64) {
+	h := 2 * drift / variance
+	if math.Abs(h*(high-low)) < 1e-6 {
+		return -low * high / variance, -low / (high - low)
 	}
 	// (1 − e^(−ha))/(e^(−hb) − e^(−ha)), in the form whose exponents do not grow.
-	var pass float64
 	if h > 0 {
-		pass = math.Expm1(h*b.Lower) / math.Expm1(h*(b.Lower-b.Upper))
+		top = math.Expm1(h*low) / math.Expm1(h*(low-high))
 	} else {
-		pass = math.Exp(h*b.Upper) * math.Expm1(-h*b.Lower) / math.Expm1(h*(b.Upper-b.Lower))
+		top = math.Exp(h*high) * math.Expm1(-h*low) / math.Expm1(h*(high-low))
 	}
-	return Characteristic{pass, (pass*b.Upper + (1-pass)*b.Lower) / drift}, nil
+	return (top*high + (1-top)*low) / drift, top
 }

@@ -48,7 +48,7 @@ func newWalk(t Test, cells []float64) *walk {
 	w := &walk{t: t, bounds: t.Bounds(), s0: Expected(t.Elo0), s1: Expected(t.Elo1)}
 	w.time, w.mean, w.variance = moments(cells)
 	if t.Model == NormalizedModel {
-		deviation := math.Sqrt(w.variance * float64(len(cells)-1) / 2) // of a game: √2 of a pair's
+		deviation := math.Sqrt(w.variance * float64(len(cells)-1) / 2) // of a game, which is √2 times that of a pair
 		w.s0, w.s1 = 0.5+t.Elo0*math.Ln10/800*deviation, 0.5+t.Elo1*math.Ln10/800*deviation
 	}
 	drift, _ := w.law(w.mean)

@@ -39,8 +39,8 @@ type factored struct {
 	inverse [][]float64
 	shift   []float64 // covariance of a player with the mean of its loose component
 	level   []float64 // variance of that mean, by player
-	loose   []int32   // component of a player among the loose ones, −1: not loose
-	spent   float64
+	loose   []int32   // index of each player's loose component; −1: none
+	spent   float64   // multiplications for pairs outside the envelope
 }
 
 func newFactored(l *laplacian, e *envelope) *factored {

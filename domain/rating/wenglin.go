@@ -122,7 +122,7 @@ func truncatedWin(t float64) (v, w float64) {
 	return v, v * (v + t)
 }
 
-// truncatedDraw is the same for a normal truncated to ±margin of −t.
+// truncatedDraw returns the same of a normal truncated to within margin of −t.
 func truncatedDraw(t, margin float64) (v, w float64) {
 	below, above := -margin-math.Abs(t), margin-math.Abs(t)
 	mass := normal(above) - normal(below)

@@ -300,7 +300,7 @@ func (t *GauntletTest) foresee(sprt gauntlet.SPRT, cells []float64) {
 	}
 	drift := t.LLR / units
 	if variance := spread(sprt.Test(), cells); variance > 0 {
-		remaining, pass := exit(drift, variance, low, high)
+		remaining, pass := rating.Exit(drift, variance, low, high)
 		t.Remaining, t.Passes = &remaining, &pass
 	}
 	bound, tends := t.Upper, string(rating.Better)
@@ -355,21 +355,6 @@ func scores(cells []float64) (mean, variance float64) {
 		variance += n / total * d * d
 	}
 	return mean, variance
-}
-
-// exit is the mean time until a Brownian motion leaves low to high, and the probability
-// that it leaves at the top (rating.Test.Expect, from any place between the bounds).
-func exit(drift, variance, low, high float64) (units, top float64) {
-	h := 2 * drift / variance
-	if math.Abs(h*(high-low)) < 1e-6 {
-		return -low * high / variance, -low / (high - low)
-	}
-	if h > 0 {
-		top = math.Expm1(h*low) / math.Expm1(h*(low-high))
-	} else {
-		top = math.Exp(h*high) * math.Expm1(-h*low) / math.Expm1(h*(high-low))
-	}
-	return (top*high + (1-top)*low) / drift, top
 }
 
 // passesAt returns the least Elo that passes if it is measured over all units of the test

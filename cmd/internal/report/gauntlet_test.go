@@ -123,14 +123,14 @@ func TestExit(t *testing.T) {
 			t.Fatal(err)
 		}
 		s0, s1 := rating.Expected(0), rating.Expected(20)
-		units, pass := exit((s1-s0)*(rating.Expected(truth)-(s0+s1)/2)/0.1, (s1-s0)*(s1-s0)/0.1, test.Bounds().Lower, test.Bounds().Upper)
+		units, pass := rating.Exit((s1-s0)*(rating.Expected(truth)-(s0+s1)/2)/0.1, (s1-s0)*(s1-s0)/0.1, test.Bounds().Lower, test.Bounds().Upper)
 		if math.Abs(units-want.Units) > 1e-6*want.Units || !near(pass, want.Pass) {
 			t.Errorf("%v Elo: found %v units, %v, want %+v", truth, units, pass, want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		low, high := -rapid.Float64Range(0.01, 6).Draw(t, "low"), rapid.Float64Range(0.01, 6).Draw(t, "high")
-		units, pass := exit(rapid.Float64Range(-1, 1).Draw(t, "drift"), rapid.Float64Range(1e-3, 1).Draw(t, "variance"), low, high)
+		units, pass := rating.Exit(rapid.Float64Range(-1, 1).Draw(t, "drift"), rapid.Float64Range(1e-3, 1).Draw(t, "variance"), low, high)
 		if !(units > 0) || math.IsInf(units, 0) || !(pass >= 0 && pass <= 1) {
 			t.Fatalf("found %v units, %v", units, pass)
 		}

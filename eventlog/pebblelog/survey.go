@@ -37,14 +37,6 @@ type Survey struct {
 // OK tells a folder that lacks nothing.
 func (s Survey) OK() bool { return s.LostEvents == 0 && !s.LostLimits && len(s.Damage) == 0 }
 
-// LostBytes adds up what cannot be read of the files.
-func (s Survey) LostBytes() (total int64) {
-	for _, d := range s.Damage {
-		total += d.Bytes
-	}
-	return total
-}
-
 // maxNamed bounds the lost events whose streams are told.
 const maxNamed = 1 << 16
 

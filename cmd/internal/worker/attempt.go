@@ -31,7 +31,7 @@ type attempt struct {
 	item   claimed
 	report workcmd.Report
 	sup    *supervisor
-	said   *commandOutput
+	output *commandOutput
 	// deadline is the end of the lease by the node's clock, used to tell whether a
 	// heartbeat extended it. No time is measured with it: the clocks of two
 	// machines may differ, so the end by our clock is when the request was sent,
@@ -72,13 +72,13 @@ func (w *worker) run(item claimed, asked time.Time) ending {
 			logger.Error("scratch folder stays", "folder", folder, "error", err)
 		}
 	}()
-	a.said = newCommandOutput(time.Now, w.Tail, w.MaxResult, w.MaxOutput, match.Asks(item.Payload))
+	a.output = newCommandOutput(time.Now, w.Tail, w.MaxResult, w.MaxOutput, match.Asks(item.Payload))
 	a.sup = supervise(w.rules(), w.random, time.Now(), until, known)
 	deadline := a.sup.limitAt()
 	if deadline.IsZero() {
 		deadline = until
 	}
-	j := job{argv: w.limited(argv), env: w.environment(item, folder, deadline), folder: folder, stdin: folder + "/" + itemFile, runAs: w.RunAs, said: a.said}
+	j := job{argv: w.limited(argv), env: w.environment(item, folder, deadline), folder: folder, stdin: folder + "/" + itemFile, runAs: w.RunAs, output: a.output}
 	process, err := w.start(j)
 	if err != nil {
 		logger.Error("the command could not be run", "error", err)
@@ -86,7 +86,7 @@ func (w *worker) run(item claimed, asked time.Time) ending {
 	}
 	logger.Info("began", "attempt", item.Attempt, "pid", process.pid(), "config", item.ConfigKey)
 	ended := a.watch(process, folder)
-	a.said.end()
+	a.output.end()
 	lasted := time.Since(a.sup.began)
 	result, outcome := a.outcome(ended, folder)
 	logger.Info("ended", "how", ended.String(), "report", string(outcome.verb), "reason", outcome.reason, "seconds", lasted.Seconds())
@@ -133,18 +133,18 @@ func (a *attempt) watch(process child, folder string) exit {
 	defer timer.Stop()
 	full, stopMeasuring := a.watchDisk(a.reports, folder)
 	defer stopMeasuring()
-	flood, drain, cutOff := a.said.flood, a.drainCut, a.cutOff
+	flood, drain, cutOff := a.output.flood, a.drainCut, a.cutOff
 	wasSilent := false
 	for {
 		now := time.Now()
-		a.sup.sign(a.said.heardAt())
+		a.sup.sawOutput(a.output.heardAt())
 		if silent := a.sup.silence(now) > 0; silent != wasSilent {
 			wasSilent = silent
 			if silent {
 				a.Logger.Warn("stalled", "task", a.item.TaskID, "lease", a.item.Lease, "after", a.StalledAfter)
 			}
 		}
-		do := a.sup.at(now)
+		do := a.sup.next(now)
 		if do.term {
 			process.signal(unix.SIGTERM)
 			process.signal(unix.SIGCONT) // so that a stopped process handles the signal too
@@ -195,11 +195,11 @@ func (a *attempt) answered(answer beat) {
 		return
 	case domain.Invalid, domain.TooLarge:
 		logger.Warn("heartbeat refused", "error", answer.err)
-		a.said.dropProgress()
+		a.output.dropProgress()
 	default:
 	}
 	if answer.err != nil {
-		a.sup.unbeaten(now)
+		a.sup.beatMissed(now)
 		logger.Warn("heartbeat not answered", "misses", a.sup.misses, "lease_ends", a.sup.until, "error", answer.err)
 		return
 	}
@@ -211,7 +211,7 @@ func (a *attempt) answered(answer beat) {
 		until = a.sup.until // not extended
 	}
 	a.deadline = answer.deadline
-	a.sup.beaten(now, until, answer.cancel)
+	a.sup.beatAnswered(now, until, answer.cancel)
 	if answer.release && !answer.cancel {
 		logger.Info("asked to give way to a more urgent item")
 		a.sup.stop(now, yielded)
@@ -242,9 +242,9 @@ func withKey(value json.RawMessage, key string, added any) json.RawMessage {
 
 // outcome reads the command's result and judges the attempt.
 func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) {
-	a.said.mu.Lock()
-	result, tooLarge := a.said.result, a.said.tooLarge
-	a.said.mu.Unlock()
+	a.output.mu.Lock()
+	result, tooLarge := a.output.result, a.output.tooLarge
+	a.output.mu.Unlock()
 	inFile, size, found, err := readResult(folder, a.MaxResult)
 	if found && err == nil && size == 0 {
 		result, tooLarge = inFile, 0
@@ -252,7 +252,7 @@ func (a *attempt) outcome(ended exit, folder string) (json.RawMessage, verdict) 
 		tooLarge = size
 	}
 	var unfit error
-	if a.said.wholly && err == nil && tooLarge == 0 {
+	if a.output.wholly && err == nil && tooLarge == 0 {
 		result, unfit = a.games(result)
 	}
 	judged := a.sup.verdict(time.Now(), ended, result != nil)
@@ -281,11 +281,11 @@ type account struct {
 // resultWith adds the account of the run to a result, under the key "worker", or
 // "_worker" if the result already has that key.
 func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Duration) json.RawMessage {
-	a.said.mu.Lock()
-	defer a.said.mu.Unlock()
+	a.output.mu.Lock()
+	defer a.output.mu.Unlock()
 	return withKey(result, "worker", account{
-		NodeID: a.Node, Seconds: lasted.Round(time.Millisecond).Seconds(), ExitCode: ended.code, Ignored: a.said.ignored,
-		Bytes: a.said.out.total + a.said.err.total, Stdout: a.said.out.text(), Stderr: a.said.err.text(),
+		NodeID: a.Node, Seconds: lasted.Round(time.Millisecond).Seconds(), ExitCode: ended.code, Ignored: a.output.ignored,
+		Bytes: a.output.out.total + a.output.err.total, Stdout: a.output.out.text(), Stderr: a.output.err.text(),
 	})
 }
 
@@ -294,15 +294,15 @@ func (a *attempt) resultWith(result json.RawMessage, ended exit, lasted time.Dur
 func (a *attempt) failure(reason string) string {
 	var b strings.Builder
 	b.WriteString(cleanText(reason))
-	if a.said == nil {
+	if a.output == nil {
 		return b.String()
 	}
-	a.said.mu.Lock()
-	defer a.said.mu.Unlock()
+	a.output.mu.Lock()
+	defer a.output.mu.Unlock()
 	for _, stream := range []struct {
 		name string
 		kept *tail
-	}{{"stderr", a.said.err}, {"stdout", a.said.out}} {
+	}{{"stderr", a.output.err}, {"stdout", a.output.out}} {
 		if text := strings.TrimSpace(stream.kept.text()); text != "" {
 			fmt.Fprintf(&b, "\n--- the last of %s ---\n%s", stream.name, text)
 		}

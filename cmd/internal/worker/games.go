@@ -17,9 +17,9 @@ import (
 func (a *attempt) games(result json.RawMessage) (json.RawMessage, error) {
 	named := result != nil
 	if !named {
-		a.said.mu.Lock()
-		printed := a.said.whole
-		a.said.mu.Unlock()
+		a.output.mu.Lock()
+		printed := a.output.whole
+		a.output.mu.Unlock()
 		if len(printed) > a.MaxResult {
 			return nil, domain.Errorf(domain.TooLarge, "answer: want at most %d bytes, found more", a.MaxResult)
 		}

@@ -37,7 +37,7 @@ type groups struct {
 	mu    sync.Mutex
 	born  map[int]string // start time of the leader by group id
 	guard *exec.Cmd
-	tell  io.WriteCloser
+	stdin io.WriteCloser
 }
 
 // watchGroups starts tracking, and the guard.
@@ -65,7 +65,7 @@ func (g *groups) startGuard() error {
 	if err != nil {
 		return domain.Errorf(domain.Unavailable, "guard of the worker's commands: %w", err)
 	}
-	g.guard, g.tell = c, tell
+	g.guard, g.stdin = c, tell
 	for _, pid := range slices.Sorted(maps.Keys(g.born)) {
 		if _, err := fmt.Fprintf(tell, "+%d %s\n", pid, g.born[pid]); err != nil {
 			return domain.Errorf(domain.Unavailable, "guard of the worker's commands: %w", err)
@@ -99,8 +99,8 @@ func (g *groups) note(pid int, born string) {
 	if g.guard == nil {
 		return
 	}
-	if _, err := io.WriteString(g.tell, line); err != nil {
-		_ = g.tell.Close()
+	if _, err := io.WriteString(g.stdin, line); err != nil {
+		_ = g.stdin.Close()
 		_ = g.guard.Wait() // it was killed
 		g.guard = nil
 		_ = g.startGuard()
@@ -130,7 +130,7 @@ func (g *groups) close() {
 	if g.guard == nil {
 		return
 	}
-	_ = g.tell.Close()
+	_ = g.stdin.Close()
 	_ = g.guard.Wait() // its exit status does not matter
 }
 

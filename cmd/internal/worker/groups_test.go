@@ -62,7 +62,7 @@ func TestAGuardIsReplaced(t *testing.T) {
 			}
 		}
 	}
-	if err := g.tell.Close(); err != nil { // as when the worker is killed
+	if err := g.stdin.Close(); err != nil { // as when the worker is killed
 		t.Fatal(err)
 	}
 	for _, c := range commands {

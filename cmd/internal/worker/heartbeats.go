@@ -94,8 +94,8 @@ func (h *heartbeats) beat(due *heldLease, now time.Time) {
 // heartbeat returns the heartbeat of an item; h.mu must be held.
 func (h *heartbeats) heartbeat(l *heldLease, now time.Time) outgoing[workcmd.HeartbeatTask] {
 	a := l.attempt
-	progress := a.said.lastProgress()
-	silence := a.rules().silence(now, a.said.heardAt())
+	progress := a.output.lastProgress()
+	silence := a.rules().silence(now, a.output.heardAt())
 	if l.asked.IsZero() {
 		l.asked = now
 	}

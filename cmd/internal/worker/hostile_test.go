@@ -367,7 +367,7 @@ func TestCommandsDieWithTheWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := newCommandOutput(time.Now, 100, 100, 0, false)
-	guest, err := s.start(job{argv: []string{self, "guest", "stubborn", file}, folder: folder, stdin: input, said: said})
+	guest, err := s.start(job{argv: []string{self, "guest", "stubborn", file}, folder: folder, stdin: input, output: said})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ type job struct {
 	folder string // where it runs
 	stdin  string // file it reads
 	runAs  *User
-	said   *commandOutput
+	output *commandOutput
 }
 
 // child is a running command, with all processes it has started.
@@ -82,7 +82,7 @@ func (s *starter) start(j job) (child, error) {
 	for _, to := range []struct {
 		stream *io.Writer
 		sink   io.Writer
-	}{{&p.command.Stdout, stdout{j.said}}, {&p.command.Stderr, stderr{j.said}}} {
+	}{{&p.command.Stdout, stdout{j.output}}, {&p.command.Stderr, stderr{j.output}}} {
 		read, write, err := os.Pipe()
 		if err != nil {
 			closeAll(append(ours, p.pipes...))

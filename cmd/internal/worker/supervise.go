@@ -34,9 +34,9 @@ const (
 	cut             // the worker is being killed
 )
 
-// doing is what the driver of an attempt must do now.
-type doing struct {
-	beat bool // send a heartbeat; its answer is passed to beaten or unbeaten
+// actions are what the driver of an attempt must do now.
+type actions struct {
+	beat bool // send a heartbeat; its answer is passed to beatAnswered, beatMissed or refused
 	term bool // send SIGTERM to the group
 	kill bool // send SIGKILL to the group
 }
@@ -93,8 +93,8 @@ func (s *supervisor) beatAfter(now time.Time) time.Time {
 	return now.Add(third - time.Duration(s.jitter()*float64(third)/4))
 }
 
-// sign records output or progress of the command.
-func (s *supervisor) sign(at time.Time) {
+// sawOutput records output or progress of the command.
+func (s *supervisor) sawOutput(at time.Time) {
 	if at.After(s.lastSign) {
 		s.lastSign = at
 	}
@@ -135,8 +135,8 @@ func (s *supervisor) stop(now time.Time, why cause) {
 	}
 }
 
-// beaten handles the answer to a heartbeat.
-func (s *supervisor) beaten(now, until time.Time, cancel bool) {
+// beatAnswered handles the answer to a heartbeat.
+func (s *supervisor) beatAnswered(now, until time.Time, cancel bool) {
 	s.beating, s.misses = false, 0
 	if cancel {
 		s.stop(now, cancelled)
@@ -149,9 +149,9 @@ func (s *supervisor) beaten(now, until time.Time, cancel bool) {
 	s.nextBeat = s.beatAfter(now)
 }
 
-// unbeaten handles a heartbeat without an answer: it is repeated soon, at growing
+// beatMissed handles a heartbeat without an answer: it is repeated soon, at growing
 // intervals.
-func (s *supervisor) unbeaten(now time.Time) {
+func (s *supervisor) beatMissed(now time.Time) {
 	s.beating = false
 	s.misses++
 	wait := min(max(s.lease/30, 20*time.Millisecond)<<min(s.misses, 6), s.lease/3)
@@ -181,9 +181,9 @@ func (s *supervisor) limitAt() time.Time {
 // lostAt returns when a lease is given up because no node answered.
 func (s *supervisor) lostAt() time.Time { return s.until.Add(s.orphanGrace) }
 
-// at returns what to do now. It must be called after every input, and at wake.
-func (s *supervisor) at(now time.Time) doing {
-	var do doing
+// next returns what to do now. It must be called after every input, and at wake.
+func (s *supervisor) next(now time.Time) actions {
+	var do actions
 	if limit := s.limitAt(); !limit.IsZero() && !now.Before(limit) {
 		s.stop(now, timedOut)
 	}
@@ -208,8 +208,8 @@ func (s *supervisor) at(now time.Time) doing {
 	return do
 }
 
-// wake returns the next time at which at must be called; zero if only the end of
-// the process matters.
+// wake returns the time at which next must be called again; zero if only the end of the
+// process matters.
 func (s *supervisor) wake() time.Time {
 	var next time.Time
 	sooner := func(t time.Time) {

@@ -26,16 +26,16 @@ func moment(seconds float64) time.Time {
 
 func TestHeartbeatsComeEveryThirdOfTheLease(t *testing.T) {
 	s := supervise(plain(), steady, noon, moment(60), time.Time{})
-	if do := s.at(moment(19)); do != (doing{}) || !s.wake().Equal(moment(20)) {
+	if do := s.next(moment(19)); do != (actions{}) || !s.wake().Equal(moment(20)) {
 		t.Fatalf("found %+v, waking at %v; want nothing before 20 s", do, s.wake())
 	}
-	if do := s.at(moment(20)); !do.beat {
+	if do := s.next(moment(20)); !do.beat {
 		t.Fatal("want a heartbeat after a third")
 	}
-	if do := s.at(moment(25)); do.beat || s.wake().Before(moment(60)) {
+	if do := s.next(moment(25)); do.beat || s.wake().Before(moment(60)) {
 		t.Fatal("want one heartbeat at a time")
 	}
-	s.beaten(moment(26), moment(86), false)
+	s.beatAnswered(moment(26), moment(86), false)
 	if !s.wake().Equal(moment(46)) {
 		t.Fatalf("want the next a third after the answer, found %v", s.wake())
 	}
@@ -50,10 +50,10 @@ func TestUnansweredHeartbeatsAreRepeatedEverLessOften(t *testing.T) {
 	now := moment(20)
 	var waits []time.Duration
 	for range 6 {
-		if do := s.at(now); !do.beat {
+		if do := s.next(now); !do.beat {
 			t.Fatalf("want a heartbeat at %v", now)
 		}
-		s.unbeaten(now)
+		s.beatMissed(now)
 		waits = append(waits, s.wake().Sub(now))
 		now = s.wake()
 	}
@@ -66,18 +66,18 @@ func TestUnansweredHeartbeatsAreRepeatedEverLessOften(t *testing.T) {
 // node may come back, and is then given up.
 func TestAnOrphanIsGivenUp(t *testing.T) {
 	s := supervise(plain(), steady, noon, moment(60), time.Time{})
-	s.at(moment(20))
-	s.unbeaten(moment(20))
-	if do := s.at(moment(119)); do.term {
+	s.next(moment(20))
+	s.beatMissed(moment(20))
+	if do := s.next(moment(119)); do.term {
 		t.Fatal("want it to go on behind the deadline")
 	}
-	if do := s.at(moment(120)); !do.term || s.why != lost {
+	if do := s.next(moment(120)); !do.term || s.why != lost {
 		t.Fatalf("found %+v, cause %d; want it ended at the deadline and a minute", do, s.why)
 	}
-	if do := s.at(moment(129)); do.kill {
+	if do := s.next(moment(129)); do.kill {
 		t.Fatal("want SIGKILL only after the grace")
 	}
-	if do := s.at(moment(130)); !do.kill {
+	if do := s.next(moment(130)); !do.kill {
 		t.Fatal("want SIGKILL after the grace")
 	}
 	if v := s.verdict(moment(131), exit{started: true}, true); v.verb != silent {
@@ -91,14 +91,14 @@ func TestAnOrphanIsGivenUp(t *testing.T) {
 // A deadline that heartbeats do not move is the end of the item's own time.
 func TestADeadlineThatStaysIsTheEnd(t *testing.T) {
 	s := supervise(plain(), steady, noon, moment(60), time.Time{})
-	s.beaten(moment(20), moment(80), false)
-	s.beaten(moment(40), moment(100), false)
-	s.beaten(moment(60), moment(100), false)
-	s.at(moment(94.9))
+	s.beatAnswered(moment(20), moment(80), false)
+	s.beatAnswered(moment(40), moment(100), false)
+	s.beatAnswered(moment(60), moment(100), false)
+	s.next(moment(94.9))
 	if s.why != running {
 		t.Fatal("ended too early")
 	}
-	if do := s.at(moment(95)); !do.term || s.why != timedOut {
+	if do := s.next(moment(95)); !do.term || s.why != timedOut {
 		t.Fatalf("found %+v, cause %d; want SIGTERM a twentieth of 100 s before the end", do, s.why)
 	}
 	if v := s.verdict(moment(96), exit{started: true, signal: "SIGTERM"}, false); v.verb != fail || !v.retryable {
@@ -125,10 +125,10 @@ func TestStalledIsNotSilent(t *testing.T) {
 	if s.silence(moment(4)) != 0 || s.silence(moment(7)) != 7*time.Second {
 		t.Fatal("want the silence counted from five seconds on")
 	}
-	if s.at(moment(7)); s.why != running {
+	if s.next(moment(7)); s.why != running {
 		t.Fatal("want a stalled command left alone unless asked")
 	}
-	s.sign(moment(8))
+	s.sawOutput(moment(8))
 	if s.silence(moment(9)) != 0 {
 		t.Error("want a sign of life to end it")
 	}
@@ -137,7 +137,7 @@ func TestStalledIsNotSilent(t *testing.T) {
 	if !s.wake().Equal(moment(5)) {
 		t.Errorf("want to look at five seconds, found %v", s.wake())
 	}
-	if do := s.at(moment(5)); !do.term {
+	if do := s.next(moment(5)); !do.term {
 		t.Error("want it ended")
 	}
 	if v := s.verdict(moment(6), exit{started: true}, true); v.verb != fail || !v.retryable {
@@ -199,8 +199,8 @@ func TestSupervisionKeepsItsPromises(t *testing.T) {
 		s := supervise(r, func() float64 { return rapid.Float64Range(0, 0.99).Draw(t, "jitter") }, now, now.Add(time.Minute), time.Time{})
 		terms, kills, beating := 0, 0, false
 		notOurs := false
-		look := func() doing {
-			do := s.at(now)
+		look := func() actions {
+			do := s.next(now)
 			if do.term {
 				terms++
 			}
@@ -229,7 +229,7 @@ func TestSupervisionKeepsItsPromises(t *testing.T) {
 					now = wake
 				}
 				why := s.why
-				if do := look(); do == (doing{}) && s.why == why {
+				if do := look(); do == (actions{}) && s.why == why {
 					t.Fatalf("woke at %v for nothing, cause %d", now.Sub(noon), s.why)
 				}
 			},
@@ -237,7 +237,7 @@ func TestSupervisionKeepsItsPromises(t *testing.T) {
 				now = now.Add(time.Duration(rapid.IntRange(0, 40000).Draw(t, "ms")) * time.Millisecond)
 				look()
 			},
-			"output": func(*rapid.T) { s.sign(now); look() },
+			"output": func(*rapid.T) { s.sawOutput(now); look() },
 			"answer": func(t *rapid.T) {
 				if !beating {
 					return
@@ -245,17 +245,17 @@ func TestSupervisionKeepsItsPromises(t *testing.T) {
 				beating = false
 				switch rapid.IntRange(0, 4).Draw(t, "answer") {
 				case 0:
-					s.unbeaten(now)
+					s.beatMissed(now)
 				case 1:
 					s.refused(now)
 					notOurs = true
 				case 2:
-					s.beaten(now, s.until, false)
+					s.beatAnswered(now, s.until, false)
 				case 3:
-					s.beaten(now, now.Add(time.Minute), true)
+					s.beatAnswered(now, now.Add(time.Minute), true)
 					notOurs = true
 				default:
-					s.beaten(now, now.Add(time.Minute), false)
+					s.beatAnswered(now, now.Add(time.Minute), false)
 				}
 				look()
 			},

@@ -99,7 +99,7 @@ func (s *stage) insist(ctx context.Context, command domain.Command, key string, 
 
 // start begins the command of the stage.
 func (s *stage) start(j job) (child, error) {
-	s.said = j.said
+	s.said = j.output
 	if s.says != nil {
 		go func() {
 			for i := range time.Duration(1 << 20) {

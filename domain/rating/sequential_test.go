@@ -288,3 +288,36 @@ func BenchmarkErrorRates(b *testing.B) {
 		}
 	}
 }
+
+// A motion that leaves an interval first reaches an end of any interval inside it, and
+// starts again from there; one without a drift leaves as a symmetric random walk does.
+func TestExit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		low, high := -rapid.Float64Range(0.01, 6).Draw(t, "low"), rapid.Float64Range(0.01, 6).Draw(t, "high")
+		drift, variance := rapid.Float64Range(-1, 1).Draw(t, "drift"), rapid.Float64Range(1e-3, 1).Draw(t, "variance")
+		time, top := rating.Exit(drift, variance, low, high)
+		if !(time > 0) || math.IsInf(time, 0) || !(top >= 0 && top <= 1) {
+			t.Fatalf("found a time of %v and a probability of %v", time, top)
+		}
+		inner := rapid.Float64Range(0.1, 0.9).Draw(t, "inner") * min(-low, high)
+		first, up := rating.Exit(drift, variance, -inner, inner)
+		timeAbove, topAbove := rating.Exit(drift, variance, low-inner, high-inner)
+		timeBelow, topBelow := rating.Exit(drift, variance, low+inner, high+inner)
+		want := first + up*timeAbove + (1-up)*timeBelow
+		if !(math.Abs(time-want) <= 1e-5*want) {
+			t.Errorf("found a time of %v, want %v", time, want)
+		}
+		if want := up*topAbove + (1-up)*topBelow; !(math.Abs(top-want) <= 1e-5) {
+			t.Errorf("found a probability of %v, want %v", top, want)
+		}
+		for _, drift := range []float64{0, 1e-5 * variance / (high - low)} {
+			time, top := rating.Exit(drift, variance, low, high)
+			if want := -low * high / variance; !(math.Abs(time-want) <= 1e-4*want) {
+				t.Errorf("without a drift: found a time of %v, want %v", time, want)
+			}
+			if want := -low / (high - low); !(math.Abs(top-want) <= 1e-4) {
+				t.Errorf("without a drift: found a probability of %v, want %v", top, want)
+			}
+		}
+	})
+}

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/elo"
@@ -18,8 +16,8 @@ import (
 	"github.com/ringrift/rift/domain/rating"
 )
 
-// aGauntlet is one of 12 parts, of which so many are played by three workers; a fourth
-// one was excluded.
+// aGauntlet is a gauntlet of 12 parts, some of them played by three workers, with a fourth
+// worker excluded.
 func aGauntlet(t *testing.T, parts int) *Fold {
 	t.Helper()
 	catalog, err := wiring.Catalog()
@@ -87,7 +85,7 @@ func TestGauntletReport(t *testing.T) {
 	if len(g.Workers) != 3 || g.Workers[0].Games != 40 || !near(g.Workers[0].Score, 0.55) || len(g.Excluded) != 1 {
 		t.Errorf("found workers %+v, excluded %+v", g.Workers, g.Excluded)
 	}
-	// Measured over all games, what passes is what the test accepts.
+	// PassesAt is the least Elo at which the test accepts after all games.
 	at := rating.Expected(*test.PassesAt)
 	mean, variance := scores(cells)
 	if got := (rating.Expected(40) - 0.5) * (2*at - rating.Expected(40) - 0.5) * 120 / (2 * variance); !near(got, test.Upper) || at <= mean {
@@ -111,28 +109,4 @@ func TestGauntletReport(t *testing.T) {
 	if _, err := none.Gauntlet(); domain.CodeOf(err) != domain.NotFound {
 		t.Errorf("found %v", err)
 	}
-}
-
-// From the middle between its bounds a motion exits as rating says of a whole test, and
-// the time and the probability are those of a fair walk when nothing pulls at it.
-func TestExit(t *testing.T) {
-	test := rating.Test{Model: rating.LogisticModel, Elo0: 0, Elo1: 20, Alpha: 0.05, Beta: 0.05}
-	for _, truth := range []float64{-10, 0, 10, 15, 30} {
-		want, err := test.Expect(truth, true, 0.1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s0, s1 := rating.Expected(0), rating.Expected(20)
-		units, pass := rating.Exit((s1-s0)*(rating.Expected(truth)-(s0+s1)/2)/0.1, (s1-s0)*(s1-s0)/0.1, test.Bounds().Lower, test.Bounds().Upper)
-		if math.Abs(units-want.Units) > 1e-6*want.Units || !near(pass, want.Pass) {
-			t.Errorf("%v Elo: found %v units, %v, want %+v", truth, units, pass, want)
-		}
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		low, high := -rapid.Float64Range(0.01, 6).Draw(t, "low"), rapid.Float64Range(0.01, 6).Draw(t, "high")
-		units, pass := rating.Exit(rapid.Float64Range(-1, 1).Draw(t, "drift"), rapid.Float64Range(1e-3, 1).Draw(t, "variance"), low, high)
-		if !(units > 0) || math.IsInf(units, 0) || !(pass >= 0 && pass <= 1) {
-			t.Fatalf("found %v units, %v", units, pass)
-		}
-	})
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The leader loses power, and others elect another. What it had acknowledged is there.
+// The leader loses power, and the others elect another leader. What the first leader had
+// acknowledged is still in the log.
 func Example() {
 	c, err := clustersim.New(clustersim.Config{Seed: 1, Voters: []domain.NodeID{"n1", "n2", "n3"}})
 	if err != nil {

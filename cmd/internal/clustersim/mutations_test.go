@@ -9,23 +9,23 @@ import (
 	"github.com/ringrift/rift/cmd/internal/race"
 )
 
-var flagMutated = flag.Int("clustersim.mutated", 0, "play so many seeds with each mutation, and tell in how many it was found")
+var flagMutated = flag.Int("clustersim.mutated", 0, "number of seeds to play with each mutation, to count in how many it is found")
 
-// rare are mutations that few seeds find, with one that does: they are played from there.
+// rare are mutations that few seeds find, each with the seed to begin with, which does.
 var rare = map[string]uint64{"double-vote": 11, "stale-queue": 13, "deposed-reads": 11, "endless-appends": 10, "forgotten-commands": 7}
 
-// mutatedMost bounds the seeds that are played until one finds a mutation.
+// mutatedMost bounds the seeds that are played with a mutation until one finds it.
 const mutatedMost = 60
 
-// found tells whether something is said of the rule that a mutation breaks.
+// found reports whether a violation is one that the mutation has to cause.
 func (m *mutation) found(broken []string) bool {
 	return slices.ContainsFunc(broken, func(text string) bool {
 		return slices.ContainsFunc(m.seen, func(part string) bool { return strings.Contains(text, part) })
 	})
 }
 
-// Each rule is broken on purpose, one at a time, and a check says so. Under the race
-// detector, whose records of ended coroutines take 10 GB, it is one rule of ten.
+// Each mutation is found by a check. Under the race detector, whose records of ended
+// coroutines take 10 GB, the test plays one mutation of ten.
 func TestTheSimulationFindsBrokenRules(t *testing.T) {
 	for _, m := range race.Some(mutations, 10) {
 		t.Run(m.name, func(t *testing.T) {

@@ -14,22 +14,22 @@ import (
 )
 
 var (
-	flagSeeds = flag.Int("clustersim.seeds", 3, "seeds that the test plays")
-	flagFrom  = flag.Uint64("clustersim.from", 1, "the first of them")
-	flagDays  = flag.Int("clustersim.days", 1, "days of each")
-	flagNodes = flag.Int("clustersim.nodes", 9, "nodes of each")
-	flagItems = flag.Int("clustersim.items", 6, "items of each")
+	flagSeeds = flag.Int("clustersim.seeds", 3, "number of seeds to play")
+	flagFrom  = flag.Uint64("clustersim.from", 1, "the first seed")
+	flagDays  = flag.Int("clustersim.days", 1, "days of each seed")
+	flagNodes = flag.Int("clustersim.nodes", 9, "nodes of each seed, with those of workers")
+	flagItems = flag.Int("clustersim.items", 6, "items of each seed")
 )
 
 func init() {
-	flag.IntVar(&maxShrunk, "clustersim.shrunk", maxShrunk, "failing seeds that are made fewer faults of")
+	flag.IntVar(&maxShrunk, "clustersim.shrunk", maxShrunk, "number of failing seeds to shrink")
 }
 
 func planned() Plan {
 	return Plan{Nodes: *flagNodes, Items: *flagItems, Span: time.Duration(*flagDays) * 24 * time.Hour}
 }
 
-// Whatever goes wrong, every rule holds; and something does go wrong.
+// Every rule holds under faults, and faults do happen.
 func TestSeeds(t *testing.T) {
 	played := 0
 	s, err := Seeds(t.Context(), planned(), *flagFrom, *flagSeeds, func(Report) { played++ })
@@ -60,8 +60,7 @@ func TestASeedGivesTheSameRun(t *testing.T) {
 	}
 }
 
-// Faults that a failure does not take are left out of its script, and the script has
-// those that it does, at their times.
+// The script of a failure has the faults that it needs, at their times, and no others.
 func TestAFailureIsToldAsAScript(t *testing.T) {
 	p := planned().With(5)
 	p.Faults = []Fault{
@@ -80,7 +79,7 @@ func TestAFailureIsToldAsAScript(t *testing.T) {
 }
 
 // A machine that is replaced while the disk with its ballots is full starts once there is
-// space: the new one has that disk.
+// space, because its replacement has that disk.
 func TestAReplacedMachineWaitsForSpace(t *testing.T) {
 	p := planned().With(1105)
 	p.Span, p.Items = 2*time.Minute, 1
@@ -112,7 +111,7 @@ func TestAFullDiskLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// The checks see what they are for.
+// Each check finds the violation that it is for.
 func TestChecksSee(t *testing.T) {
 	c, err := New(Config{Seed: 1, Voters: []domain.NodeID{"n1", "n2", "n3"}})
 	if err != nil {

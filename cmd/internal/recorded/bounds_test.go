@@ -119,8 +119,8 @@ func pack(t *testing.T, text []byte) []byte {
 	return packed.Bytes()
 }
 
-// What has no end, or can be read once only, is refused before it is opened; in a
-// folder, it and what else is not read are named.
+// A file that has no end, or can be read only once, is refused before it is opened. In a
+// folder it is left out and named, like everything else that is not read.
 func TestWhatIsNoFileIsNamed(t *testing.T) {
 	line := "2026-01-14 00:37:35,802 - elo - INFO - Merged 12 new matches from remote\n"
 	folder := t.TempDir()
@@ -158,7 +158,7 @@ func TestWhatIsNoFileIsNamed(t *testing.T) {
 	}
 }
 
-// Words that say what is wrong with a text.
+// Errors name the fault of a text.
 func TestTextsThatAreNoneAreNamed(t *testing.T) {
 	const line = "2026-01-14 00:37:35,802 - elo - INFO - Merged 12 new matches from remote"
 	whole := pack(t, []byte(strings.Repeat(line+"\n", 99)))
@@ -175,8 +175,8 @@ func TestTextsThatAreNoneAreNamed(t *testing.T) {
 	}
 }
 
-// Tables that were put together repeat their header, and a row of another length is
-// the recording's fault.
+// Concatenated tables repeat their header, and a row of another length is a fault of the
+// recording.
 func TestRowsThatAreNoRecords(t *testing.T) {
 	const header = "sn,cpu_milli,memory_mib,gpu,model\n"
 	m, err := mapping.Parse([]byte("lines: csv\ntime: {from: \"{gpu}\", layouts: [unix]}\nrules:\n- {event: NODE_RECOVERED, values: {node_id: \"{sn}\"}}\n"), catalog(t))

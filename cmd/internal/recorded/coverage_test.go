@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// recordedOf imports text logs, by name, and gives what they said.
+// recordedOf imports text logs, given by name, and returns their events.
 func recordedOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func recordedOf(t *testing.T, files map[string]string) string {
 
 const merges = " - elo - INFO - Merged 12 new matches from remote\n"
 
-// TestGapsBetweenRecordingsAreNamed: only what no log covers is a gap.
+// Only a time that no log covers is a gap.
 func TestGapsBetweenRecordingsAreNamed(t *testing.T) {
 	for name, test := range map[string]struct {
 		files map[string]string
@@ -55,7 +55,7 @@ func TestGapsBetweenRecordingsAreNamed(t *testing.T) {
 	}
 }
 
-// TestOneOpeningIsOneFact: however often a breaker is reported open.
+// Repeated reports of an open breaker are one event.
 func TestOneOpeningIsOneFact(t *testing.T) {
 	var b strings.Builder
 	for range 200 {
@@ -78,7 +78,7 @@ func TestOneOpeningIsOneFact(t *testing.T) {
 	}
 }
 
-// TestWhoHadALeaderWhenItMadeUpWork: no leader is said only of a node that knew none.
+// An item's origin says "without a leader" only if the node knew that there was none.
 func TestWhoHadALeaderWhenItMadeUpWork(t *testing.T) {
 	const claim = "2026-02-01 08:10:00,000 - l - INFO - [WorkerPull] Claimed work auto-1: selfplay (source: autonomous)\n"
 	const at = "2026-02-01 08:00:00,000 - l - INFO - "
@@ -98,7 +98,7 @@ func TestWhoHadALeaderWhenItMadeUpWork(t *testing.T) {
 	}
 }
 
-// TestCriticalLinesAreKept: those that say something else are that, all others stay.
+// A CRITICAL line that another pattern takes is that pattern's; all others are kept.
 func TestCriticalLinesAreKept(t *testing.T) {
 	got := recordedOf(t, map[string]string{"a.log": "2026-02-01 08:00:00,000" + merges +
 		"2026-02-01 08:00:01,000 - disk - CRITICAL - disk of box-1 is lost\nCRITICAL:app.boot:no memory\n2026-02-01 08:00:02,000 - disk - ERROR - CRITICAL is no level here\n"})

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A master is a recording as a whole, of which files hold stretches.
+// A master is a whole recording, of which files hold parts.
 type master struct {
 	lines []string
 	cuts  []int // where a file may end or begin: between two moments
@@ -37,7 +37,7 @@ func drawLines(t *rapid.T) master {
 	return m
 }
 
-// edges are lines of which each is one event at most.
+// edges are lines, each of which gives at most one event.
 var edges = []string{
 	"[job_manager] HOST_ONLINE: %s", "HOST_OFFLINE: %s, cancelling jobs", "Peer %s is dead (no heartbeat for 90s)",
 	"Recovered retired peer via probe: %s", "Retiring peer %s (offline for 30s)", "P2P_NODE_DEAD: %s, reason=retired",
@@ -50,11 +50,11 @@ var edges = []string{
 	"[DLQ] No handlers registered for %s", "Adopting higher cluster epoch: 44 (was 41)", "[EloProgress] Recorded hex8_2p: %s @ 1502.0 Elo", "nothing that %s would know",
 }
 
-// logged are lines of which the log keeps all that later lines depend on.
+// logged are lines whose state is in the log, so that later imports know it.
 var logged = append(slices.Clip(edges), "Reconnected to dead peer %s (was dead for 30s)")
 
-// remembered are lines of which it does not: that a breaker is reported open once
-// more, say, or whom a node believes to lead.
+// remembered are lines whose state is not in the log, such as repeated reports of an open
+// breaker, or the leader that a node believes in.
 var remembered = append(slices.Clip(edges),
 	"Circuit breaker OPEN for %s: 5 failures, recovery in 90s", "Circuit OPEN for %s (3 failures), retry in 45s", "Circuit OPEN for %s (half-open test failed)",
 	"[WorkerPull] Claimed work %s: selfplay (source: autonomous)", "[WorkerPull] Partition DETECTED - no leader for 3 cycles",
@@ -83,8 +83,8 @@ func drawText(t *rapid.T, texts []string) master {
 	return m
 }
 
-// stretches are files that together hold all of a master, each beginning where
-// the one before ends, or earlier.
+// stretches draws files that together hold a master, each beginning at the end of the one
+// before, or earlier.
 func (m master) stretches(t *rapid.T) [][]string {
 	var files [][]string
 	for end := 0; end < len(m.cuts)-1; {
@@ -114,7 +114,7 @@ func (m master) into(t *rapid.T, log eventlog.Log, known *domain.Catalog, paths 
 	}
 }
 
-// events are what a log holds, in its order, each with its id.
+// events returns the events of a log, in order, with their ids.
 func events(t *rapid.T, log eventlog.Log) []string {
 	var all []string
 	for e, err := range log.ReadAll(t.Context(), 1, eventlog.Forward, eventlog.Filter{}) {
@@ -132,9 +132,9 @@ func sameEvents(t *rapid.T, what string, want, found []string) {
 	}
 }
 
-// settle imports files again until that adds nothing more, as the report advises
-// where lines of them were imported before earlier ones. All that the whole says is
-// there then, but for which item a training was that ended: the oldest that was held.
+// settle imports files again until nothing is added, as the report advises if later lines
+// were imported before earlier ones. Then the log has all events of the whole recording,
+// except that a training that ended may belong to another item.
 func (m master) settle(t *rapid.T, log eventlog.Log, known *domain.Catalog, want, files []string) {
 	for before := -1; before != len(events(t, log)); {
 		before = len(events(t, log))
@@ -156,12 +156,12 @@ func (m master) settle(t *rapid.T, log eventlog.Log, known *domain.Catalog, want
 	}
 }
 
-// identity is what makes two events of logs one, as events has them. The time of an
-// item that several lines know of is that of the line that was imported first.
+// identity returns the part of an event by which two logs are compared. It lacks the time
+// of an item that several lines mention, which is that of the line imported first.
 func identity(event string) string { return strings.Join(strings.Fields(event)[:3], " ") }
 
-// Whatever files hold a recording, and in whichever order they are named or
-// imported, the log is that of the whole.
+// The log is the same for any division of a recording into files, and any order of naming
+// or importing them.
 func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 	known := catalog(t)
 	for name, draw := range map[string]func(*rapid.T) master{"lines": drawLines, "logged": drawLogged, "remembered": drawRemembered} {
@@ -178,7 +178,7 @@ func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 				m.into(t, whole, known, path)
 				want := events(t, whole)
 
-				// The same again, and what grew since.
+				// The same again, with files that have grown.
 				m.into(t, whole, known, path)
 				sameEvents(t, "the same file again", want, events(t, whole))
 				grown := eventlog.NewMemory()
@@ -223,8 +223,8 @@ func TestFilesOfARecordingGiveItsLog(t *testing.T) {
 	}
 }
 
-// What a log cannot take back is counted, and the report says how to add what is
-// news only beside the older lines.
+// Events of the log that were no change are counted, and the report says how to add the
+// events that are changes only after the older lines.
 func TestYoungerLinesThatWereImportedFirstAreNamed(t *testing.T) {
 	const older = "2026-02-01 08:00:00,000 - o - INFO - [job_manager] HOST_ONLINE: box-1\n" +
 		"2026-02-01 08:00:01,000 - o - INFO - [VoterHealth] Voter v came ONLINE (3/5 alive, quorum=3)\n" +

@@ -74,7 +74,7 @@ func TestShippedMappings(t *testing.T) {
 	}
 }
 
-// A list from the newest to the oldest says what a line each from the oldest on says.
+// A list in descending order of time gives the same events as lines in ascending order.
 func TestAListAndLinesAreTheSame(t *testing.T) {
 	var logs []string
 	for _, file := range []string{"kubernetes.jsonl", "kubernetes.json"} {
@@ -97,7 +97,7 @@ func TestAListAndLinesAreTheSame(t *testing.T) {
 	}
 }
 
-// A log that was cut where it was rotated says what the whole log says.
+// The files of a rotated log give the same events as the whole log.
 func TestARotatedLogIsOneLog(t *testing.T) {
 	whole := filepath.Join("testdata", "mapped", "slurmctld.log")
 	text, err := os.ReadFile(whole)
@@ -173,8 +173,8 @@ func TestExplainLine(t *testing.T) {
 	}
 }
 
-// Rows are put in the order of their times, and outages that began and ended in
-// one row are two events.
+// Rows are sorted by time, and a row with the start and the end of an outage gives two
+// events.
 func TestOutagesOfATable(t *testing.T) {
 	m, err := mapping.Parse([]byte(`
 lines: csv

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A byte order mark is no part of a text, in any format; text of another encoding
-// is refused by its name.
+// A byte order mark is ignored in any format, and an error names the encoding of text
+// that is not UTF-8.
 func TestByteOrderMarks(t *testing.T) {
 	for format, files := range map[string][]string{"ringrift": {"run_b.log"}, "openb": {"nodes.csv", "pods.csv"}, "faults": {"faults.json"}} {
 		t.Run(format, func(t *testing.T) {
@@ -81,8 +81,8 @@ func TestStrayBytesBecomeValidJSON(t *testing.T) {
 	}
 }
 
-// A text log that is still being written ends in a part of a line. The part is no
-// line: what the file says when it has grown is what it would have said at once.
+// A text log that is still being written may end in a part of a line, which is skipped.
+// Importing the file again when it has grown gives the events of the whole file.
 func TestAGrownLogIsCutAnywhere(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("testdata", "run_a.log"))
 	if err != nil {
@@ -122,8 +122,7 @@ func TestAGrownLogIsCutAnywhere(t *testing.T) {
 				}
 			}
 
-			// A file that is known to be finished is taken up to its last line, with or
-			// without a line feed.
+			// A finished file is read to its last line, with or without a line feed.
 			finished, options := eventlog.NewMemory(), test.options
 			options.Growing = false
 			if _, err := Import(t.Context(), finished, catalog(t), test.format, []string{fileWith(t, "grown.log", strings.TrimRight(string(test.text), "\n"))}, options); err != nil {
@@ -136,8 +135,8 @@ func TestAGrownLogIsCutAnywhere(t *testing.T) {
 	}
 }
 
-// Events as lines are held against the catalogue: what it would refuse is kept and
-// listed, and a file of which it takes nothing is no success.
+// Events of the format jsonl that the catalogue would refuse are kept and listed, and a
+// file without any event that it accepts is an error.
 func TestFaultyEventsAreListed(t *testing.T) {
 	line := func(stream, eventType, data string) string {
 		return `{"stream":"` + stream + `","type":"` + eventType + `","time":"2026-03-01T12:00:00Z","data":` + data + "}\n"

@@ -37,7 +37,7 @@ func catalog(t testing.TB) *domain.Catalog {
 	return c
 }
 
-// said prints what a log holds, one event a line.
+// said returns the events of a log, one per line.
 func said(t *testing.T, log eventlog.Log) string {
 	t.Helper()
 	var b strings.Builder
@@ -99,9 +99,8 @@ func TestRecordingsBecomeTheseEvents(t *testing.T) {
 	}
 }
 
-// TestOneByOneOrTogetherEdgesAreEdges: logs may be imported together or one by
-// one, packed or not, from anywhere; nothing is said twice, and no node gets a
-// level it has.
+// Logs may be imported together or one by one, compressed or not, from any folder: no
+// event is there twice, and no node gets the level that it has.
 func TestOneByOneOrTogetherEdgesAreEdges(t *testing.T) {
 	ways := map[string][][]string{
 		"together":   {{"testdata"}},
@@ -179,8 +178,8 @@ func packed(t *testing.T, name, ending string) string {
 	return path
 }
 
-// TestEveryPatternHasALine guards the table: a pattern that no fixture line
-// matches is not tested, and a line that two patterns match is counted wrongly.
+// Every pattern matches a line of the fixtures, so that it is tested, and no line matches
+// two patterns, which would count it twice.
 func TestEveryPatternHasALine(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("testdata", "run_a.log"))
 	if err != nil {

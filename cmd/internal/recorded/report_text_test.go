@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// The report for people fits 80 columns whatever it has to say, shows the patterns that
-// lines have and counts the others.
+// The text of a report fits 80 columns, shows the patterns that lines have, and counts the
+// others.
 func TestTheReportFitsEightyColumns(t *testing.T) {
 	report := Report{
 		Folded:   []Reason{{Row: strings.Repeat("a long pattern ", 4), Why: strings.Repeat("for a reason that takes room ", 5), Count: 12}},

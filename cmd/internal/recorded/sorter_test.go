@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// However little a sorter holds, the order is the same: time, rank, place.
+// The order is time, rank, order of adding, however little a sorter may hold in memory.
 func TestSorterOrders(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type entry struct {
@@ -47,9 +47,8 @@ func TestSorterOrders(t *testing.T) {
 	})
 }
 
-// Recordings that mappings put in the order of time are the same events and the same
-// account, whether they are held in memory or lie in scratch files, which are gone
-// in the end.
+// A mapping that sorts by time gives the same events and report with and without scratch
+// files, which are removed at the end.
 func TestSortedRecordingsLieInScratchFiles(t *testing.T) {
 	scratch := t.TempDir()
 	t.Setenv("TMPDIR", scratch)

@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// anHour is a leader that is elected, a second one that an observer takes for it, a
-// majority that is gone for a while, and the next election.
+// anHour has an election, a second leader reported by an observer, a loss of the majority,
+// and the next election.
 var anHour = []told{
 	{0, "LEADER_CHANGED", `{"leader":"a","term":1}`},
 	{5, "SYNC_STALLED", `{}`},
@@ -91,13 +91,13 @@ func TestWhoLed(t *testing.T) {
 	}
 }
 
-// A window counts what is in it, and knows what was before.
+// Events before the window are folded and not counted.
 func TestWhoLedInAWindow(t *testing.T) {
 	c := foldCluster(t, Window{FromTime: began.Add(28 * time.Minute), ToTime: began.Add(50 * time.Minute)}, anHour).Cluster()
 	if c.Disputed != 420 || len(c.Losses) != 0 || c.Hearsay != 0 || len(c.Failovers) != 1 {
 		t.Errorf("found %+v", c)
 	}
-	// Any prefix, and a clock that runs backwards, give finite times.
+	// Times are finite for any prefix of a log, and for a clock that runs backwards.
 	for cut := range anHour {
 		strange := append([]told{{90, "LEADERS_OBSERVED", `{"leaders":["x","y"],"observer":"far"}`}}, anHour[:cut+1]...)
 		c := foldCluster(t, Window{}, strange).Cluster()

@@ -15,8 +15,8 @@ import (
 	"github.com/ringrift/rift/domain/cmaesrun"
 )
 
-// searched folds a search of five generations, of which the last is under way, with a
-// restart in the middle, a candidate lost and one late.
+// searched folds a search of five generations, the last of them under way, with a restart
+// in the middle, a lost candidate and a late one.
 func searched(t *testing.T, window report.Window) *report.Searches {
 	t.Helper()
 	catalog, err := wiring.Catalog()
@@ -82,7 +82,7 @@ func TestSearchReport(t *testing.T) {
 			t.Errorf("want %q in the drawing", want)
 		}
 	}
-	// A window that begins after everything is about nothing, and one that ends early ends early.
+	// A window behind all events is empty, and one that ends early ends the fold.
 	if f := searched(t, report.Window{From: 100}); !f.Empty() {
 		t.Error("want nothing in a window behind the log")
 	}

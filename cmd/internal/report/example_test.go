@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Events are folded one after the other; the fold then tells how the queue did.
+// Events are folded one after the other, and the fold returns the report on the queue.
 func Example() {
 	catalog, err := wiring.Catalog()
 	if err != nil {

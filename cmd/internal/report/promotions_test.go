@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain/training"
 )
 
-// Gains are those of the games against the model before, and add up with their errors.
+// A gain is measured by the games against the model before; gains and errors add up.
 func TestPromotionsReport(t *testing.T) {
 	catalog, err := wiring.Catalog()
 	if err != nil {

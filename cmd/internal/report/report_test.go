@@ -15,15 +15,15 @@ import (
 
 var began = time.Date(2026, 3, 6, 12, 0, 0, 0, time.UTC)
 
-// told is an event at so many minutes after began.
+// told returns an event at a number of minutes after began.
 type told struct {
 	minute int
 	kind   string
 	data   string
 }
 
-// aDay is two nodes and five items: one done at once, one that expired and whose
-// ghost came back, one revoked, one that waits for it, one whose type is paused.
+// aDay has two nodes and five items: one done at once, one that expired and is reported
+// late, one revoked, one that waits for it, and one whose type is paused.
 var aDay = []told{
 	{0, "NODE_REGISTERED", `{"node_id":"gpu-1","capabilities":["gpu"],"facts":{"gpu":2}}`},
 	{0, "HOST_ONLINE", `{"node_id":"gpu-1"}`},
@@ -87,7 +87,7 @@ func TestQueueReport(t *testing.T) {
 	for _, class := range q.Classes {
 		classes[class.Class] = class
 	}
-	// b waited 60 minutes, c 130; a only 10, which is within what its class may.
+	// b waited 60 minutes, c 130; a only 10, which its class allows.
 	if c := classes["critical"]; c.Waits.Max != 3600 || c.Starved != 1 || c.Expired != 1 || c.Pending != 1 || c.Oldest != 4*3600 || c.Starving != 1 {
 		t.Errorf("critical: found %+v", c)
 	}
@@ -101,7 +101,7 @@ func TestQueueReport(t *testing.T) {
 	for _, l := range q.Lost {
 		lost[l.Cause] = l
 	}
-	// The expired attempt took 30 minutes of two GPUs, its ghost 30 more.
+	// The expired attempt took 30 minutes of two GPUs, and 30 more until its late report.
 	if l := lost["lease expired"]; l.Attempts != 1 || !near(l.Hours, 0.5) || !near(l.GPUHours, 1) || len(l.By) != 1 || l.By[0] != (Reason{"silent", 1}) {
 		t.Errorf("expired: found %+v", l)
 	}
@@ -130,8 +130,8 @@ func TestNodesReport(t *testing.T) {
 	if gpu.Busy != 3600 || gpu.Idle != 2*3600 || gpu.Unhealthy != 3600 || gpu.Flaps != 1 || gpu.Attempts != 2 || gpu.Done != 1 || gpu.Expired != 1 || gpu.Refused != 1 || gpu.Salvaged != 1 {
 		t.Errorf("gpu-1: found %+v", gpu)
 	}
-	// Half an hour of one GPU was of use, half an hour of two was not, nor the
-	// ghost's half an hour; of six GPU hours in which it could, the rest was idle.
+	// Half an hour of one GPU was of use; half an hour of two was wasted, and half an hour
+	// until the late report. The rest of six GPU hours was idle.
 	if !near(gpu.GPUHours, 1.5) || !near(gpu.WastedGPU, 2) || gpu.IdleGPU == nil || !near(*gpu.IdleGPU, 4.5) || !near(*gpu.BusyPercent, 100.0/3) {
 		t.Errorf("gpu-1: found %v, %v, %v GPU hours, %v %% busy", gpu.GPUHours, gpu.WastedGPU, *gpu.IdleGPU, *gpu.BusyPercent)
 	}
@@ -146,7 +146,7 @@ func TestNodesReport(t *testing.T) {
 	}
 }
 
-// What lies before the window is known and not counted, and time is cut to it.
+// Events before the window are folded and not counted, and times are cut to it.
 func TestWindow(t *testing.T) {
 	whole := fold(t, Window{ToTime: began.Add(4 * time.Hour)}, aDay)
 	f := fold(t, Window{FromTime: began.Add(75 * time.Minute), ToTime: began.Add(140 * time.Minute)}, aDay)
@@ -179,8 +179,8 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Recordings begin in the middle and repeat themselves; a report of any prefix
-// of any order is finite and adds up.
+// Recordings begin in the middle and repeat themselves. The report of any prefix, in any
+// order, is finite and adds up.
 func TestStrangeLogs(t *testing.T) {
 	for cut := range aDay {
 		events := append(append([]told{}, aDay[cut:]...), aDay[:cut]...) // clocks run backwards
@@ -255,14 +255,14 @@ func TestItemsShareAGPU(t *testing.T) {
 		{180, "TASK_FAILED", `{"task_id":"a","lease":1,"node_id":"gpu-1","error":"x","retryable":true,"attempts":1}`},
 		{240, "HOST_ONLINE", `{"node_id":"gpu-1"}`},
 	}).Nodes().Nodes[0]
-	// a had an hour alone and two halves; b two halves, and an hour that still runs.
+	// a had an hour alone and two half hours; b two half hours, and an hour so far.
 	if !near(n.GPUHours, 4) || !near(n.WastedGPU, 2) || !near(n.WastedHours, 3) || !near(*n.IdleGPU, 0) || !near(n.LeaseHours, 6) {
 		t.Errorf("found %+v", n)
 	}
 }
 
-// TestOutagesThatOverlap: two outages at a time are one, which ends with the last
-// recovery; a recovery that is told twice for one outage changes nothing.
+// Overlapping outages are one, which ends with the last recovery. A second report of a
+// recovery changes nothing.
 func TestOutagesThatOverlap(t *testing.T) {
 	f := fold(t, Window{}, []told{
 		{0, "HOST_ONLINE", `{"node_id":"n"}`},

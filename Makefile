@@ -32,8 +32,9 @@ typescript: ## install the packages of npm that the test of the TypeScript clien
 	  { cd bin/typescript && command -v npm >/dev/null && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefer-offline --fetch-retries=1 --fetch-timeout=60000 && cp package-lock.json installed; } || \
 	  { rm -rf bin/typescript/node_modules; echo "npm is missing or cannot install: the TypeScript client is not tried"; }
 
+SYSTEMS ?= windows darwin freebsd
 cross: ## build for the other systems that rift runs on
-	for system in windows darwin freebsd; do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
+	for system in $(SYSTEMS); do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
 
 test: sshd typescript ## run every test
 	$(GO) test -timeout 15m ./...

@@ -55,7 +55,7 @@ func newGuarded(t *testing.T) *guarded {
 	return g
 }
 
-// as is a context of a caller: "login:password", or nobody.
+// as returns the context of a caller, "login:password" or empty for one without a login.
 func as(t *testing.T, who string) context.Context {
 	if who == "" {
 		return t.Context()
@@ -63,7 +63,7 @@ func as(t *testing.T, who string) context.Context {
 	return metadata.AppendToOutgoingContext(t.Context(), "authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(who)))
 }
 
-// try does something with a stream and gives the status of it.
+// try makes one kind of request on a stream and returns the status of the answer.
 func (g *guarded) try(t *testing.T, who, do, stream, data string) codes.Code {
 	t.Helper()
 	ctx, client, id := as(t, who), streams.NewStreamsClient(g.conn), &shared.StreamIdentifier{StreamName: []byte(stream)}
@@ -154,7 +154,7 @@ const (
 	milk  = "milk:whole-milk"
 )
 
-// Who may do what: everything is tried by everybody.
+// Every caller tries every kind of request, and each may do what the access lists say.
 func TestAccess(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)
@@ -221,7 +221,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// The settings decide for streams without an access list of their own.
+// The default access lists decide for streams without an access list of their own.
 func TestAccessBySettings(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// rawCodec sends bytes that are no message of any kind.
+// rawCodec sends bytes as they are, whether or not they are a message.
 type rawCodec struct{}
 
 func (rawCodec) Name() string { return "proto" }
@@ -33,8 +33,8 @@ func (rawCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
 
 const eventStore = "/event_store.client."
 
-// Whatever clients send or leave unsaid, they get a clear status, and the node serves
-// the others and forgets them.
+// Clients that send bad messages, or none, get a status that says what is wrong. The node
+// keeps serving the others, and keeps nothing of the bad ones.
 func TestBadClients(t *testing.T) {
 	address := nodeOf(t, nil, esdbserver.Config{Insecure: true})
 	conn := dial(t, address)
@@ -124,7 +124,7 @@ func usersRead() *streams.ReadReq {
 	}}
 }
 
-// sendsRaw makes a call with one message of these bytes and gives what it ended with.
+// sendsRaw makes a call with one message of these bytes and returns the error it ends with.
 func sendsRaw(ctx context.Context, conn *grpc.ClientConn, method string, message []byte) error {
 	call, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, method, grpc.ForceCodecV2(rawCodec{}))
 	if err != nil {
@@ -142,7 +142,7 @@ func sendsRaw(ctx context.Context, conn *grpc.ClientConn, method string, message
 	}
 }
 
-// abandon begins calls of every kind that last, says the first word, and leaves.
+// abandon begins a call of each kind that lasts, sends the first message, and leaves.
 func abandon(ctx context.Context, t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	ctx, leave := context.WithCancel(ctx)

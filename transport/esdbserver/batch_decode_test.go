@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// checkBatchPart wants a message decoded by hand to be what protobuf makes of it.
+// checkBatchPart compares a message decoded by hand with what protobuf decodes.
 func checkBatchPart(t interface{ Fatalf(string, ...any) }, message []byte) {
 	var want streams.BatchAppendReq
 	var found batchPart
@@ -47,7 +47,7 @@ func checkBatchPart(t interface{ Fatalf(string, ...any) }, message []byte) {
 	}
 }
 
-// Messages that clients write, and those with fields twice, unknown or cut off.
+// The messages are those of clients, and some with fields repeated, unknown or cut off.
 func TestBatchPartsAreWhatProtobufReads(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

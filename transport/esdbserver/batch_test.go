@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// pipelined sends appends to one stream, each before the ones before it are answered
-// or, one at a time, after; it gives the answers by append.
+// pipelined sends appends to one stream, either without waiting for answers or one at a
+// time, and returns the answers by append.
 func (w *world) pipelined(t *testing.T, appends []*streams.BatchAppendReq, oneByOne bool) []string {
 	t.Helper()
 	call, err := streams.NewStreamsClient(w.conn).BatchAppend(t.Context())
@@ -55,7 +55,7 @@ func (w *world) pipelined(t *testing.T, appends []*streams.BatchAppendReq, oneBy
 	return inOrder
 }
 
-// Appends that share a call of the log come out as if each had been alone.
+// Appends that share a call of the log have the results of appends made one by one.
 func TestBatchAppendsInFlight(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {

@@ -15,9 +15,9 @@ import (
 )
 
 // BenchmarkBatchAppend has 64 clients each keep 32 appends of one event in flight, and
-// BenchmarkBatches appends of 32 events. They are held against the embedded log, which
-// appends as many events at once, and against a server that answers without reading:
-// what the client and gRPC take is in every append too.
+// BenchmarkBatches appends of 32 events. They are compared with the embedded log, which
+// appends as many events at once, and with a server that answers without reading, since
+// every append includes the time of the client and gRPC.
 func BenchmarkBatchAppend(b *testing.B) { benchmarkBatch(b, 32, 1) }
 
 func BenchmarkBatches(b *testing.B) { benchmarkBatch(b, 8, 32) }
@@ -64,8 +64,8 @@ func (w *benched) batchCalls(b *testing.B, conns []*grpc.ClientConn) []streams.S
 	return calls
 }
 
-// blindCodec leaves messages as they are: what comes is dropped, what goes is the same
-// bytes every time.
+// blindCodec decodes and encodes nothing: it drops each message received and sends the
+// same bytes each time.
 type blindCodec struct{ answer []byte }
 
 func (c blindCodec) Marshal(any) (mem.BufferSlice, error) {
@@ -76,7 +76,7 @@ func (blindCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
 
 func (blindCodec) Name() string { return "proto" }
 
-// blind answers each message of a BatchAppend call.
+// blind answers each message of a BatchAppend call without reading it.
 type blind struct {
 	streams.UnimplementedStreamsServer
 }
@@ -94,7 +94,7 @@ func (blind) BatchAppend(call streams.Streams_BatchAppendServer) error {
 	}
 }
 
-// blindServer starts a server of blind and connects as many clients as there are of ours.
+// blindServer starts a server of blind and connects as many clients to it as to ours.
 func blindServer(b *testing.B) (conns []*grpc.ClientConn) {
 	b.Helper()
 	answer, err := proto.Marshal(&streams.BatchAppendResp{

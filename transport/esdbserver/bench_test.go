@@ -29,7 +29,7 @@ const (
 	benchBytes   = 256
 )
 
-// benched is a server over the embedded log, and what it is held against.
+// benched is a server over the embedded log, and what it is compared with.
 type benched struct {
 	log     *pebblelog.Log
 	address string
@@ -67,7 +67,7 @@ func newBenched(b *testing.B) *benched {
 	return w
 }
 
-// together has the clients do n things.
+// together has the clients do n operations in all.
 func (w *benched) together(b *testing.B, n int, do func(client int, stream string) error) {
 	b.Helper()
 	var left atomic.Int64
@@ -89,7 +89,7 @@ func (w *benched) together(b *testing.B, n int, do func(client int, stream strin
 
 var benchIDs atomic.Int64
 
-// benchMetadata are what all events of a benchmark have.
+// benchMetadata is the metadata of all events of a benchmark.
 var benchMetadata = map[string]string{"type": "Benched", "content-type": "application/json"}
 
 func (w *benched) proposed() *streams.AppendReq_ProposedMessage {
@@ -125,9 +125,9 @@ func (w *benched) embeddedMany(stream string, n int) error {
 	return err
 }
 
-// spent is what one side of a comparison has done, in which time, and with how much of
-// the processors. Other work on the machine lengthens the time of a round, not its use
-// of the processors.
+// spent is how much one side of a comparison has done, and the time and processor time
+// that it took. Other work on the machine adds to the time, but not to the processor
+// time.
 type spent struct {
 	done      int
 	wall, cpu time.Duration
@@ -155,12 +155,12 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// benchRounds is in how many turns the sides of a comparison are measured, so that
-// what else the machine does meanwhile falls on all of them.
+// benchRounds is the number of turns in which each side of a comparison is measured, so
+// that other work on the machine slows all sides alike.
 const benchRounds = 8
 
-// compared has each side do n things in turns, and reports how the first did, also as
-// a part of how each of the others did.
+// compared has each side do n operations in turns, and reports the rate of the first,
+// also as a fraction of the rate of each other.
 func compared(b *testing.B, n int, names []string, sides ...func(n int)) {
 	b.Helper()
 	results := make([]spent, len(sides))
@@ -179,8 +179,8 @@ func compared(b *testing.B, n int, names []string, sides ...func(n int)) {
 	}
 }
 
-// BenchmarkAppend has 64 clients append one event at a time, and holds that against
-// calls that do nothing and against the embedded log, in the same run.
+// BenchmarkAppend has 64 clients append one event at a time, and compares that with
+// calls that do nothing and with the embedded log, in the same run.
 func BenchmarkAppend(b *testing.B) {
 	w := newBenched(b)
 	nothing := func(client int, _ string) error {
@@ -191,7 +191,7 @@ func BenchmarkAppend(b *testing.B) {
 		func(n int) { w.together(b, n, w.appendOne) }, func(n int) { w.together(b, n, nothing) }, func(n int) { w.together(b, n, w.embedded) })
 }
 
-// prepared is a server that sends the same message over and over.
+// prepared is a server that sends the same message repeatedly.
 type prepared struct {
 	streams.UnimplementedStreamsServer
 	source *streams.ReadResp
@@ -210,8 +210,8 @@ func (p *prepared) Read(request *streams.ReadReq, out streams.Streams_ReadServer
 	return nil
 }
 
-// BenchmarkReadAll reads $all through the official client, and holds that against
-// what the client can decode from a server that does nothing but send.
+// BenchmarkReadAll reads $all through the official client, and compares that with what
+// the client can decode from a server that does nothing but send.
 func BenchmarkReadAll(b *testing.B) {
 	w := newBenched(b)
 	const batch = 1000
@@ -287,10 +287,10 @@ func readEvents(b *testing.B, client *esdb.Client, n int) {
 	}
 }
 
-// BenchmarkDelivery measures from an append to its delivery by a live subscription,
-// both through the official client, and how long the embedded log takes for the append
-// alone, since nothing is delivered before it is durable, and a call that does nothing,
-// since the event goes to the server and back.
+// BenchmarkDelivery measures the time from an append to its delivery by a live
+// subscription, both through the official client. It also measures the append to the
+// embedded log alone, since an event is durable before it is delivered, and a call that
+// does nothing, since the event goes to the server and back.
 func BenchmarkDelivery(b *testing.B) {
 	w := newBenched(b)
 	client := officialClient(b, w.address)

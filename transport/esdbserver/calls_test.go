@@ -21,7 +21,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// crowded is a server for few calls, with connections to it.
+// crowded is a server with a low limit of calls, with connections to it.
 func crowded(t *testing.T, most, connections int) []*grpc.ClientConn {
 	t.Helper()
 	listener, everything := listen(t), []string{"$admins"}
@@ -61,7 +61,7 @@ func asks(ctx context.Context, conn *grpc.ClientConn) codes.Code {
 	return status.Code(err)
 }
 
-// open follows $all, and gives what ends it.
+// open subscribes to $all, and returns the function that ends the subscription.
 func open(t *testing.T, who string, conn *grpc.ClientConn) context.CancelFunc {
 	t.Helper()
 	ctx, end := context.WithCancel(as(t, who))
@@ -69,8 +69,8 @@ func open(t *testing.T, who string, conn *grpc.ClientConn) context.CancelFunc {
 	return end
 }
 
-// untilIt asks until the answer has a code: calls are counted until a while
-// after a client knows of its call.
+// untilIt asks until the answer has a code, since a call still counts for a while after
+// its client has seen it end.
 func untilIt(t *testing.T, who string, conn *grpc.ClientConn, want codes.Code) {
 	t.Helper()
 	ctx, end := context.WithTimeout(as(t, who), time.Minute)
@@ -82,8 +82,8 @@ func untilIt(t *testing.T, who string, conn *grpc.ClientConn, want codes.Code) {
 	}
 }
 
-// One caller may have half of the calls, over however many connections, and nobody
-// else is kept out; what ends gives its place back.
+// One caller may have half of the calls, over all its connections, and the others still
+// get theirs. A call that ends no longer counts.
 func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	t.Parallel()
 	const most = 8
@@ -115,8 +115,8 @@ func TestOneCallerCannotTakeAllPlaces(t *testing.T) {
 	untilIt(t, third, conns[0], codes.OK)
 }
 
-// Callers that show no login, or a wrong one, count by their address, also while they
-// send what nobody will take.
+// Callers without a valid login are counted by their address, also while they send a
+// request that will be refused.
 func TestCallersWithoutALoginHaveAShare(t *testing.T) {
 	t.Parallel()
 	const most = 4
@@ -143,7 +143,7 @@ func TestCallersWithoutALoginHaveAShare(t *testing.T) {
 	untilIt(t, "", conns[0], codes.OK)
 }
 
-// panicking is a log that cannot be read.
+// panicking is a log whose reads panic.
 type panicking struct {
 	*eventlog.Memory
 	armed atomic.Bool
@@ -157,7 +157,7 @@ func (p *panicking) Read(ctx context.Context, stream domain.StreamID, from domai
 	return p.Memory.Read(ctx, stream, from, direction)
 }
 
-// A call that panics gives its place back.
+// A call that has panicked no longer counts.
 func TestACallThatPanicsGivesItsPlaceBack(t *testing.T) {
 	t.Parallel()
 	listener := listen(t)

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// follow subscribes to $all and waits until history is done.
+// follow subscribes to $all and waits until it has caught up.
 func follow(ctx context.Context, t testing.TB, conn *grpc.ClientConn) streams.Streams_ReadClient {
 	t.Helper()
 	call, err := streams.NewStreamsClient(conn).Read(ctx, &streams.ReadReq{Options: &streams.ReadReq_Options{
@@ -35,7 +35,7 @@ func follow(ctx context.Context, t testing.TB, conn *grpc.ClientConn) streams.St
 	}
 }
 
-// A thousand subscriptions that wait take little memory, both ends together.
+// A thousand idle subscriptions take little memory, client and server together.
 func TestIdleSubscriptionsAreSmall(t *testing.T) {
 	const subscriptions, most = 1000, 64 << 10
 	w := newWorld(t)
@@ -60,7 +60,8 @@ func TestIdleSubscriptionsAreSmall(t *testing.T) {
 	}
 }
 
-// A subscriber that does not read slows nobody down, and gets everything when it does.
+// A subscriber that does not read slows no other one, and gets every event when it reads
+// again.
 func TestASlowSubscriberMissesNothing(t *testing.T) {
 	t.Parallel()
 	const others, events = 20, 2000

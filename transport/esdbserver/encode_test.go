@@ -19,7 +19,7 @@ func recordedMessage(r *record, structured bool) *streams.ReadResp_ReadEvent_Rec
 	}
 }
 
-// What is encoded by hand is what protobuf makes of the message.
+// A message encoded by hand has the bytes of protobuf.
 func TestEncodedEventsAreTheMessages(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A node that does not lead has the leader answer appends and deletions, and passes its
-// answers on as they are; callers that want the leader itself are told where it is.
+// A follower sends appends and deletions on to the leader, and returns its answers
+// unchanged. Callers that require a leader are told its address.
 func TestAppendsAreSentOnToTheLeader(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "n1", "n2")
@@ -44,7 +44,7 @@ func TestAppendsAreSentOnToTheLeader(t *testing.T) {
 	}
 }
 
-// Nodes that each take the other for the leader do not send a call to and fro.
+// Two nodes that each take the other for the leader do not send a call back and forth.
 func TestAppendsAreSentOnOnce(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "n1", "n2", "n3")
@@ -62,7 +62,7 @@ func positionless(text string) string {
 	return text[:at]
 }
 
-// An event that is posted to a node that does not lead is posted to the leader instead.
+// A follower sends an event that is posted to it over HTTP on to the leader.
 func TestPostsAreSentToTheLeader(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "n1", "n2")

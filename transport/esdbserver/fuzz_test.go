@@ -26,9 +26,9 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// A client that sends whatever it likes: each target plays one method from the bytes of
-// its messages to the end of the call. What comes is refused or understood; it never
-// brings the server down, nor is it answered as a fault of the server's.
+// Each of these targets makes one call of a method with the bytes of its messages. A
+// message is served or refused. None makes the server panic, or answer that the fault is
+// its own.
 
 func FuzzStreamsRead(f *testing.F) {
 	uuid := &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_Structured{Structured: &shared.Empty{}}}
@@ -131,7 +131,7 @@ func FuzzGroupsReplayParked(f *testing.F) {
 	}}))
 }
 
-// one is calls of one message each.
+// one returns calls of one message each.
 func one(messages ...proto.Message) (calls [][2]proto.Message) {
 	for _, m := range messages {
 		calls = append(calls, [2]proto.Message{m, nil})
@@ -139,8 +139,8 @@ func one(messages ...proto.Message) (calls [][2]proto.Message) {
 	return calls
 }
 
-// fuzzCalls plays a method with a server of its own for each call, on which there is a
-// stream s of three events, with a group g. The seeds are calls of up to two messages.
+// fuzzCalls fuzzes a method. Each call has its own server, with a stream s of three events
+// and a group g. The seeds are calls of up to two messages.
 func fuzzCalls(f *testing.F, service *grpc.ServiceDesc, method string, seeds [][2]proto.Message) {
 	for _, seed := range seeds {
 		var parts [2][]byte
@@ -208,8 +208,8 @@ func fuzzedServer(t *testing.T) *Server {
 	return server
 }
 
-// fuzzedCall is a call whose client sends messages and looks at no answer. It is gone
-// after a few answers, or when the time is up.
+// fuzzedCall is a call whose client sends messages and ignores the answers. It leaves
+// after a few answers or when the time is up.
 type fuzzedCall struct {
 	ctx      context.Context
 	cancel   func()
@@ -244,7 +244,7 @@ func (*fuzzedCall) SendHeader(metadata.MD) error { return nil }
 
 func (*fuzzedCall) SetTrailer(metadata.MD) {}
 
-// FuzzStored reads what clients have stored: metadata of streams and links.
+// FuzzStored reads metadata of streams and links as clients have stored them.
 func FuzzStored(f *testing.F) {
 	f.Add([]byte(`{"$tb":3,"$maxAge":7,"$acl":{"$r":"a"}}`))
 	f.Add([]byte(`3@s`))
@@ -254,7 +254,7 @@ func FuzzStored(f *testing.F) {
 	})
 }
 
-// What comes over HTTP is refused or stored as well.
+// A request over HTTP is stored or refused, too.
 func FuzzPost(f *testing.F) {
 	f.Add("stream", "T", "application/json", "", "Basic YTpi", []byte("{}"))
 	f.Add("$$x", "$metadata", "text/plain; charset=utf-8", "38fffbc2-339e-11ea-8c7b-784f43837872", "", []byte("x"))

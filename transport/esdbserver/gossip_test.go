@@ -22,7 +22,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// clustered is a node of a cluster whose members are what a test says.
+// clustered is a node of a cluster whose members the test sets.
 type clustered struct {
 	server  *esdbserver.Server
 	log     esdbserver.Log
@@ -117,7 +117,7 @@ func esdbAddress(at *gossip.EndPoint) string {
 	return (&net.TCPAddr{IP: net.ParseIP(at.GetAddress()), Port: int(at.GetPort())}).String()
 }
 
-// led is a log of a node that does not lead.
+// led is the log of a follower.
 type led struct {
 	esdbserver.Log
 	leader eventlog.Leader
@@ -127,8 +127,8 @@ func (l led) Append(context.Context, domain.StreamID, domain.Revision, ...eventl
 	return eventlog.Receipt{}, &eventlog.NotLeader{Leader: l.leader}
 }
 
-// The official client finds the leader by the gossip of a follower, and by the refusal of
-// one that it took for the leader.
+// The official client finds the leader from the gossip of a follower, and from the
+// refusal of a follower that it took for the leader.
 func TestTheOfficialClientFindsTheLeader(t *testing.T) {
 	t.Parallel()
 	leader := newClustered(t, eventlog.NewMemory())

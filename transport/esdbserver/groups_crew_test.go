@@ -10,7 +10,7 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 )
 
-// round is a time in which some consumers take events of a group.
+// round is a period in which some consumers take events of a group.
 type round struct {
 	mu       sync.Mutex
 	received int
@@ -29,8 +29,8 @@ func (r *round) took(id string) {
 	}
 }
 
-// consume takes events until the round is over, and handles, refuses, parks or
-// forgets each; it always has room for one more.
+// consume takes events until the round is over, and handles, refuses, parks or forgets
+// each. It always has room for one more.
 func (r *round) consume(m *member, room int, random *rand.Rand) {
 	for forgotten := 0; ; {
 		message, err := m.call.Recv()
@@ -70,8 +70,8 @@ func (r *round) consume(m *member, room int, random *rand.Rand) {
 
 const groupRetries = 3
 
-// Consumers come, are killed, refuse and forget at random, and the node restarts:
-// every event is handled in the end.
+// Every event is handled in the end, though consumers join, are killed, refuse and forget
+// events at random, and the node restarts.
 func TestGroupsLoseNothing(t *testing.T) {
 	t.Parallel()
 	for seed, strategy := range []string{"RoundRobin", "DispatchToSingle", "Pinned", "PinnedByCorrelation"} {

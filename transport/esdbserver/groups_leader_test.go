@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// crew is nodes on one log, of which a test says who leads.
+// crew is a set of nodes on one log. The test sets which of them leads.
 type crew struct {
 	log   *eventlog.Memory
 	nodes map[domain.NodeID]*crewNode
@@ -24,8 +24,8 @@ type crew struct {
 	changed chan struct{}
 }
 
-// crewNode is a node's view of the crew: its log, which takes appends from the leader
-// and of its term alone, and who leads.
+// crewNode is a node's view of the crew: who leads, and its log, which takes appends only
+// from the leader and only in its term.
 type crewNode struct {
 	esdbserver.Log
 	crew    *crew
@@ -65,7 +65,7 @@ func newCrew(t *testing.T, names ...domain.NodeID) *crew {
 	return c
 }
 
-// lead makes a node lead in the next term; empty: no leader is known in it.
+// lead makes a node lead in the next term. If it is empty, that term has no known leader.
 func (c *crew) lead(name domain.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +125,7 @@ func (n *crewNode) AppendMany(ctx context.Context, writes []eventlog.Write) []ev
 	return n.Log.AppendMany(ctx, writes)
 }
 
-// answers waits until a line of a script is answered so.
+// answers repeats a line of a script until it has the wanted answer.
 func (n *crewNode) answers(t *testing.T, line, want string) {
 	t.Helper()
 	for until := time.Now().Add(time.Minute); ; <-time.After(time.Millisecond) {
@@ -139,7 +139,7 @@ func (n *crewNode) answers(t *testing.T, line, want string) {
 	}
 }
 
-// consumes has a line of a script answered so.
+// consumes runs a line of a script, which must have the wanted answer.
 func (n *crewNode) consumes(t *testing.T, line, want string) {
 	t.Helper()
 	if got := n.world.script(t, line); got != want {
@@ -147,7 +147,8 @@ func (n *crewNode) consumes(t *testing.T, line, want string) {
 	}
 }
 
-// letGo waits until a consumer is let go, and gives the answer's trailers.
+// letGo waits until the server ends the call of a consumer, and returns its status and
+// trailers.
 func (m *member) letGo(t *testing.T) string {
 	t.Helper()
 	defer time.AfterFunc(time.Minute, m.stop).Stop()
@@ -172,8 +173,8 @@ func (n *crewNode) elsewhere(t *testing.T, told string) {
 	}
 }
 
-// Persistent subscriptions run on the node that leads, and it has them from the log:
-// which there are, how far each is, what is parked.
+// Persistent subscriptions run on the leader, which reads from the log which there are,
+// their checkpoints and their parked events.
 func TestGroupsFollowTheLeader(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "n1", "n2")
@@ -237,8 +238,8 @@ func TestGroupsFollowTheLeader(t *testing.T) {
 	n1.consumes(t, "consume stream=s take=1", "confirmation s::g\ns@7 # retry 0: ack\n")
 }
 
-// A node that hands the lead over writes the checkpoints first: nothing that was
-// acknowledged comes again.
+// A node that hands over the lead writes the checkpoints first, so that no acknowledged
+// event is sent again.
 func TestGroupsAreHandedOver(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, "n1", "n2")
@@ -254,7 +255,7 @@ func TestGroupsAreHandedOver(t *testing.T) {
 	c.nodes["n2"].answers(t, "group do=list", "s::g\n")
 	c.nodes["n2"].consumes(t, "consume stream=s take=1", "confirmation s::g\ns@3 # retry 0: ack\n")
 
-	// One that loses the lead writes nothing more.
+	// A node that has lost the lead writes no more checkpoints.
 	c.lead("n1")
 	c.nodes["n1"].answers(t, "group do=list", "s::g\n")
 	c.nodes["n1"].consumes(t, "consume stream=s take=1", "confirmation s::g\ns@3 # retry 0: ack\n")
@@ -264,8 +265,8 @@ func TestGroupsAreHandedOver(t *testing.T) {
 	}
 }
 
-// What a removal that was cut short has left of a group is nothing to one that is made
-// under its name.
+// A group starts without what an interrupted removal has left of an earlier one with its
+// name.
 func TestGroupsBeginAnewUnderAnOldName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -31,7 +31,7 @@ func (w *world) fill(t *testing.T, stream string, n int) {
 	w.fillWith(t, stream, n, nil)
 }
 
-// fillWith appends events with some data, each in a call of its own if it has any.
+// fillWith appends events with some data, each in its own call if the data is not nil.
 func (w *world) fillWith(t *testing.T, stream string, n int, data []byte) {
 	t.Helper()
 	if data == nil {
@@ -68,7 +68,7 @@ func (w *world) put(t *testing.T, stream string, from, to int, data []byte) {
 	}
 }
 
-// info tells how group g of stream s is.
+// info returns the state of group g of stream s.
 func (w *world) info(t *testing.T) *persistent.SubscriptionInfo {
 	t.Helper()
 	found, err := persistent.NewPersistentSubscriptionsClient(w.conn).GetInfo(t.Context(), &persistent.GetInfoReq{Options: &persistent.GetInfoReq_Options{
@@ -124,8 +124,8 @@ func (m *member) answer(id *shared.UUID, action persistent.ReadReq_Nack_Action) 
 	return m.call.Send(request)
 }
 
-// A consumer that reads nothing costs the others nothing, though events that it was
-// sent run out of time again and again; what waits for consumers is bounded.
+// A consumer that reads nothing does not slow the others, though the events sent to it
+// time out repeatedly. The number of events that wait for consumers is bounded.
 func TestGroupsPassASlowReaderBy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -174,8 +174,8 @@ func TestGroupsPassASlowReaderBy(t *testing.T) {
 	fast.stop()
 }
 
-// A consumer that answers for events before it took them gets no more than it has
-// room for, and the others get theirs.
+// A consumer that answers for events before it has taken them gets no more than it has
+// room for, and the others get their share.
 func TestGroupsBoundWhatAConsumerIsSent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,8 +211,8 @@ func TestGroupsBoundWhatAConsumerIsSent(t *testing.T) {
 	}
 }
 
-// An event that nobody answers in time goes to another consumer, then to the
-// parked ones.
+// An event that a consumer does not answer in time goes to another consumer, and is then
+// parked.
 func TestGroupsTimeOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -248,7 +248,8 @@ func TestGroupsBoundTheirConsumers(t *testing.T) {
 	}
 }
 
-// Whoever changes or ends a group lets its consumers go, and they are told.
+// A change or removal of a group ends the calls of its consumers, with a status that says
+// so.
 func TestGroupsLetConsumersGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -266,7 +267,7 @@ func TestGroupsLetConsumersGo(t *testing.T) {
 	}
 }
 
-// Pinned, the events of one stream go to one consumer, whoever comes.
+// In a pinned group the events of a stream go to one consumer, also when others join.
 func TestGroupsPin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

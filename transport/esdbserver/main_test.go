@@ -8,7 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The clock of regexp2's time-outs stops by itself, a while after the last use.
+	// The goroutine of regexp2's clock ends by itself some time after its last use.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/dlclark/regexp2.runClock"))
 }
 

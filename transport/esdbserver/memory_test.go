@@ -21,7 +21,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// frugal is a world whose server may hold so many bytes for clients.
+// frugal returns a world whose server may hold a number of bytes for clients.
 func frugal(t *testing.T, most int64) *world {
 	t.Helper()
 	w := &world{log: eventlog.NewMemory()}
@@ -32,7 +32,7 @@ func frugal(t *testing.T, most int64) *world {
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
-	// Little is on its way to a client that does not read.
+	// The window is small, so that little is in flight to a client that does not read.
 	w.conn, err = grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<20))
 	if err != nil {
@@ -48,7 +48,7 @@ func frugal(t *testing.T, most int64) *world {
 	return w
 }
 
-// heapInUse is what the process holds once garbage is gone.
+// heapInUse returns the bytes of the heap after a collection.
 func heapInUse() int64 {
 	runtime.GC()
 	runtime.GC() // what the first one only unlinked
@@ -74,8 +74,8 @@ func ofStream(name string) *streams.ReadReq_Options_Stream {
 	}}
 }
 
-// Many reads and subscriptions that nobody reads from take no more than they may, keep
-// nobody from being answered, and lose nothing.
+// Many reads and subscriptions whose clients do not read stay within the limit of memory,
+// hold up no other call, and lose no event.
 func TestUnreadStreamsFitTheMemory(t *testing.T) {
 	const most, calls, events = 24 << 20, 14, 150
 	w := frugal(t, most)
@@ -131,8 +131,8 @@ func TestUnreadStreamsFitTheMemory(t *testing.T) {
 	}
 }
 
-// What a group has read for consumers that do not answer is bounded in bytes, however
-// many events they have room for; and they get everything.
+// The bytes that a group has read for consumers that do not answer are bounded, however
+// many events they have room for, and the consumers get every event.
 func TestUnreadGroupsFitTheMemory(t *testing.T) {
 	t.Parallel()
 	const most, size, events = 4 << 20, 100 << 10, 100
@@ -161,7 +161,8 @@ func TestUnreadGroupsFitTheMemory(t *testing.T) {
 	}
 }
 
-// An append that there is no memory for is refused, and gives back what it had.
+// An append that exceeds the limit of memory is refused, and releases what it had
+// reserved.
 func TestAppendsFitTheMemory(t *testing.T) {
 	t.Parallel()
 	w := frugal(t, 3<<19)

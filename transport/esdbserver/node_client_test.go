@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
-// nodeOf serves an embedded log by both protocols on one address, over TLS where a
-// configuration of it is given.
+// nodeOf serves an embedded log by both protocols on one address, over TLS if it is given
+// a configuration.
 func nodeOf(t *testing.T, secured *tls.Config, config esdbserver.Config) string {
 	t.Helper()
 	log, err := pebblelog.Open(t.TempDir(), pebblelog.Options{})

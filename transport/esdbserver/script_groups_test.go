@@ -22,7 +22,7 @@ func (a arguments) all() *shared.Empty {
 	return nil
 }
 
-// group plays a request about a persistent subscription.
+// group makes a request about a persistent subscription.
 func (w *world) group(ctx context.Context, a arguments) string {
 	w.groups = true
 	client := persistent.NewPersistentSubscriptionsClient(w.conn)
@@ -56,7 +56,7 @@ func (w *world) group(ctx context.Context, a arguments) string {
 		if a.has("all") {
 			o.StreamOption = &persistent.GetInfoReq_Options_All{All: a.all()}
 		}
-		// Checkpoints and parked events are written beside: what is expected is waited for.
+		// Checkpoints and parked events are written concurrently, so it waits for them.
 		for until := time.Now().Add(2 * time.Second); ; {
 			response, err := client.GetInfo(ctx, &persistent.GetInfoReq{Options: o}, with)
 			if err != nil {

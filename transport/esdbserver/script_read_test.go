@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// readOptions makes a request of what a script says.
+// readOptions makes a request from the arguments of a line.
 func readOptions(a arguments) *streams.ReadReq_Options {
 	o := &streams.ReadReq_Options{
 		ResolveLinks:  a.has("resolve"),
@@ -138,8 +138,8 @@ func (w *world) read(ctx context.Context, client streams.StreamsClient, a argume
 	}
 }
 
-// subscribe shows messages up to the first that tells history is done, then
-// appends an event for each id and shows what comes, up to the last one.
+// subscribe shows messages up to the first that says it has caught up. It then appends an
+// event for each id, and shows messages up to the last of these.
 func (w *world) subscribe(ctx context.Context, client streams.StreamsClient, a arguments) string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -29,9 +29,8 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// TestScripts plays conversations with a node, message by message. A script is
-// a list of requests with what is answered; `go test -rewrite` writes the
-// answers anew.
+// TestScripts runs scripts against a node. A script is a list of requests and their
+// answers. `go test -rewrite` writes the answers again.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		w := newWorld(t)
@@ -39,11 +38,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// world is a node with a clock that stands, and a client without any cleverness.
+// world is a node whose clock stands still, and a client that makes plain calls.
 type world struct {
 	micros atomic.Int64
 	log    *eventlog.Memory
-	groups bool // positions depend on when groups write; they are not told
+	groups bool // positions depend on when groups write, so they are hidden
 	conn   *grpc.ClientConn
 	stop   func()
 }
@@ -54,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// newWorldOf is newWorld for who stops it.
+// newWorldOf is newWorld for a caller that stops the world itself.
 func newWorldOf(t *testing.T) *world {
 	w := &world{log: eventlog.NewMemory()}
 	w.micros.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMicro())
@@ -156,7 +155,7 @@ func (w *world) run(t *testing.T, d *datadriven.TestData) string {
 	return ""
 }
 
-// told is an error as a client gets it, with its trailers.
+// told returns the text of an error and trailers as a client gets them.
 func told(err error, trailers metadata.MD) string {
 	if err == nil {
 		return "ok\n"
@@ -254,7 +253,8 @@ func names(a arguments) []string {
 	return nil
 }
 
-// short is a message on one line; its text form puts spaces as it likes.
+// short returns a message on one line with single spaces. The spaces of the text form
+// vary.
 func short(m fmt.Stringer) string { return strings.Join(strings.Fields(m.String()), " ") + "\n" }
 
 func (w *world) remove(ctx context.Context, client streams.StreamsClient, a arguments) string {
@@ -368,7 +368,7 @@ func (w *world) features(ctx context.Context) string {
 	return text
 }
 
-// dump is the log itself, as rift sees it.
+// dump returns the log as rift itself reads it.
 func (w *world) dump(ctx context.Context) string {
 	var text strings.Builder
 	for e, err := range w.log.ReadAll(ctx, 0, eventlog.Forward, eventlog.Filter{}) {

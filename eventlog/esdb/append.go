@@ -124,18 +124,18 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 	if last.revision != s.next+domain.Revision(len(events))-1 {
 		return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: want its end at revision %d, the database says %d", s.id, s.next+domain.Revision(len(events))-1, last.revision)
 	}
+	return l.stored(ctx, s, events, last)
+}
+
+// stored notes events that were appended behind what is known of the stream, and gives
+// their receipt. The answer told only the last place; the others are read.
+func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed, last place) (eventlog.Receipt, error) {
 	if len(events) == 1 {
 		s.ids[events[0].ID] = last
 		s.next = last.revision + 1
 		l.known.count(s, len(s.ids))
 		return eventlog.ReceiptAt([]domain.Position{last.position}, last.revision), nil
 	}
-	return l.placed(ctx, s, events, last)
-}
-
-// placed is the receipt of several events that were appended. The answer told only the
-// last place; the others are read.
-func (l *Log) placed(ctx context.Context, s *stream, events []eventlog.Proposed, last place) (eventlog.Receipt, error) {
 	if err := l.refresh(ctx, s.id, s); err != nil {
 		return eventlog.Receipt{}, err
 	}

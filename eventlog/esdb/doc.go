@@ -5,7 +5,8 @@
 // of the database itself (streams and types that begin with $) are not part of
 // the log. Those of other programs are, in the form of package foreign.
 // Deletion, truncation and age are the database's own. The database knows no
-// append over several streams, so AppendMany appends one after the other.
+// append over several streams, so AppendMany sends appends to several streams at once, and
+// waits for the answer before the next one to the same.
 //
 // Of that client it takes connection strings and the protocol's messages. It makes
 // the calls itself: the client's own connection ends for good when no node answers,

@@ -25,10 +25,12 @@ const (
 )
 
 // AppendMany appends writes in runs: those of a run are under way together, in the order
-// of the list, each expecting the very revision that the one before it leaves. The
-// database has no call for several streams that is atomic, so what rests on a write to
-// another stream waits for its answer. A write that a run cannot have, or that has no
-// answer in it, is an append of its own.
+// of the list, each to another stream and expecting its very revision. The database has
+// no call for several appends that is atomic, so a write that follows another to its
+// stream, or rests on one, waits for the answer to that one: if the first is refused
+// because another program has written to the stream, the second would find the revision
+// that it expects, and the database stores an event again if the revision is right. A
+// write that a run cannot have, or that has no answer in it, is an append of its own.
 func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	written := make([]eventlog.Written, len(writes))
 	for next := 0; next < len(writes); {
@@ -61,17 +63,11 @@ type run struct {
 	writes        []eventlog.Write
 	written       []eventlog.Written
 	first, behind int
-	streams       map[domain.StreamID]*pendingStream
-	after         []domain.Revision // by write, the revision that it expects exactly
-	done          []bool            // by write, whether it has its outcome
-	before        domain.Position   // the log had when the run began
-}
-
-// pendingStream is a stream as it is when the writes before are stored.
-type pendingStream struct {
-	known *stream
-	next  domain.Revision
-	ids   map[domain.EventID]bool // of this run
+	streams       map[domain.StreamID]*stream
+	taken         map[domain.StreamID]bool // those that the run writes to
+	after         []domain.Revision        // by write, the revision that it expects exactly
+	done          []bool                   // by write, whether it has its outcome
+	before        domain.Position          // the log had when the run began
 }
 
 func (r *run) answered(i int) bool { return i-r.first < len(r.done) && r.done[i-r.first] }
@@ -98,10 +94,10 @@ func (r *run) together(ctx context.Context) {
 			break
 		}
 	}
-	r.done = make([]bool, r.behind-r.first)
-	if len(r.done) < 2 {
+	if r.behind-r.first < 2 {
 		return
 	}
+	r.done = make([]bool, r.behind-r.first)
 	channel, err := r.log.connection.use(ctx)
 	if err != nil {
 		return
@@ -114,63 +110,48 @@ func (r *run) together(ctx context.Context) {
 // lock takes the streams that the run may write to, in one order, which is what keeps
 // calls from waiting for each other.
 func (r *run) lock() (unlock func()) {
-	r.streams = map[domain.StreamID]*pendingStream{}
-	var all []*pendingStream
+	r.streams, r.taken = map[domain.StreamID]*stream{}, map[domain.StreamID]bool{}
+	var all []*stream
 	for i := r.first; i < len(r.writes) && i-r.first < runWrites; i++ {
 		if id := r.writes[i].Stream; r.streams[id] == nil {
-			s := &pendingStream{known: r.log.known.of(id), ids: map[domain.EventID]bool{}}
+			s := r.log.known.of(id)
 			r.streams[id], all = s, append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b *pendingStream) int { return cmp.Compare(a.known.id, b.known.id) })
+	slices.SortFunc(all, func(a, b *stream) int { return cmp.Compare(a.id, b.id) })
 	for _, s := range all {
-		s.known.mu.Lock()
-		s.next = s.known.next
+		s.mu.Lock()
 	}
 	return func() {
 		for _, s := range all {
-			s.known.mu.Unlock()
+			s.mu.Unlock()
 		}
 	}
 }
 
-// takes adds a write to the run if it is sure to be new, and to be stored when what
-// comes before it is.
+// takes adds a write to the run if it is sure to be new, and to be stored unless another
+// program writes to its stream meanwhile.
 func (r *run) takes(ctx context.Context, w *eventlog.Write) bool {
 	s := r.streams[w.Stream]
-	if eventlog.CheckProposed(w.Stream, w.Events) != nil || s.known.gone {
+	if eventlog.CheckProposed(w.Stream, w.Events) != nil || s.gone || r.taken[w.Stream] {
 		return false
 	}
-	if at := w.After - 1; at >= 0 {
-		switch {
-		case at >= r.behind:
-			return false
-		case at >= r.first && r.writes[at].Stream != w.Stream:
-			return false // it has to wait for the answer
-		case at < r.first && r.written[at].Err != nil:
-			return false
-		}
+	if at := w.After - 1; at >= r.first || at >= 0 && r.written[at].Err != nil {
+		return false
 	}
-	if s.next == 0 && w.Expected != domain.NoStream {
-		if r.log.refresh(ctx, w.Stream, s.known) != nil {
-			return false
-		}
-		s.next = s.known.next
-	}
-	for i := range w.Events {
-		id := w.Events[i].ID
-		if _, there := s.known.ids[id]; there || s.ids[id] {
-			return false
-		}
-	}
-	if s.known.gone || eventlog.Expect(w.Stream, w.Expected, s.next-1) != nil {
+	if s.next == 0 && w.Expected != domain.NoStream && r.log.refresh(ctx, w.Stream, s) != nil {
 		return false
 	}
 	for i := range w.Events {
-		s.ids[w.Events[i].ID] = true
+		if _, there := s.ids[w.Events[i].ID]; there {
+			return false
+		}
 	}
+	if s.gone || eventlog.Expect(w.Stream, w.Expected, s.next-1) != nil {
+		return false
+	}
+	r.taken[w.Stream] = true
 	r.after = append(r.after, s.next-1)
-	s.next += domain.Revision(len(w.Events))
 	return true
 }
 
@@ -256,22 +237,14 @@ func numbered(i int) *shared.UUID {
 // take notes the outcome of a write that was stored. Every other has none.
 func (r *run) take(ctx context.Context, i int, answer *streams.BatchAppendResp) {
 	w, success := &r.writes[r.first+i], answer.GetSuccess()
-	s := r.streams[w.Stream].known
+	s := r.streams[w.Stream]
 	at := place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}
-	if success == nil || at.position == 0 || at.revision != r.after[i]+domain.Revision(len(w.Events)) || s.next <= r.after[i] {
+	if success == nil || at.position == 0 || at.revision != r.after[i]+domain.Revision(len(w.Events)) {
 		return
 	}
-	var receipt eventlog.Receipt
-	if len(w.Events) == 1 && s.next == r.after[i]+1 {
-		s.ids[w.Events[0].ID] = at
-		s.next = at.revision + 1
-		r.log.known.count(s, len(s.ids))
-		receipt = eventlog.ReceiptAt([]domain.Position{at.position}, at.revision)
-	} else { // several, or read already together with some before
-		var err error
-		if receipt, err = r.log.placed(ctx, s, w.Events, at); err != nil {
-			return
-		}
+	receipt, err := r.log.stored(ctx, s, w.Events, at)
+	if err != nil {
+		return
 	}
 	receipt.Duplicate = receipt.Last <= r.before
 	r.log.head.saw(receipt.Last)

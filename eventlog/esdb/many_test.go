@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -127,10 +128,11 @@ func (r *relay) pass(_ any, from grpc.ServerStream) error {
 	}
 }
 
-func manyWrites(name string, n int) []eventlog.Write {
+// manyWrites returns n writes of one event to so many streams, those to each in a row.
+func manyWrites(name string, n, streams int) []eventlog.Write {
 	writes := make([]eventlog.Write, n)
 	for i := range writes {
-		writes[i] = eventlog.Write{Stream: domain.StreamID(fmt.Sprintf("many-%s-%d", name, i%7)), Expected: domain.AnyRevision, Events: []eventlog.Proposed{{
+		writes[i] = eventlog.Write{Stream: domain.Stream("many", fmt.Sprint(i*streams/n)), Expected: domain.AnyRevision, Events: []eventlog.Proposed{{
 			ID: domain.DeriveID(name, i), Type: "MANY", Version: 1, Time: time.Unix(1, 0), Data: []byte("{}"),
 		}}}
 	}
@@ -144,11 +146,11 @@ func TestManyAreUnderWayTogether(t *testing.T) {
 		t.Run("lacks "+lacks, func(t *testing.T) {
 			r, log := newRelay(t, lacks)
 			for round := range 2 {
-				writes := manyWrites(fmt.Sprint("round", round), 100)
+				writes := manyWrites(fmt.Sprint("round", round), 100, 100)
 				last := domain.Position(0)
 				for i, w := range log.AppendMany(t.Context(), writes) {
-					if w.Err != nil || w.Receipt.Duplicate || w.Receipt.First <= last || w.Receipt.Revision != domain.Revision(i/7) {
-						t.Fatalf("write %d: want a place behind %d and revision %d, found %+v, %v", i, last, i/7, w.Receipt, w.Err)
+					if w.Err != nil || w.Receipt.Duplicate || w.Receipt.First <= last || w.Receipt.Revision != domain.Revision(round) {
+						t.Fatalf("write %d: want a place behind %d and revision %d, found %+v, %v", i, last, round, w.Receipt, w.Err)
 					}
 					last = w.Receipt.Last
 				}
@@ -164,11 +166,23 @@ func TestManyAreUnderWayTogether(t *testing.T) {
 	}
 }
 
+// Writes to one stream have their places in the order of the list too.
+func TestManyToOneStream(t *testing.T) {
+	_, log := newRelay(t, "")
+	last := domain.Position(0)
+	for i, w := range log.AppendMany(t.Context(), manyWrites("one", 100, 50)) {
+		if w.Err != nil || w.Receipt.Duplicate || w.Receipt.First <= last || w.Receipt.Revision != domain.Revision(i%2) {
+			t.Fatalf("write %d: want a place behind %d and revision %d, found %+v, %v", i, last, i%2, w.Receipt, w.Err)
+		}
+		last = w.Receipt.Last
+	}
+}
+
 // What rests on a write to another stream is stored only behind it, and not at all when
 // that one was refused.
 func TestManyRestOnEachOther(t *testing.T) {
 	_, log := newRelay(t, "")
-	writes := manyWrites("rest", 20)
+	writes := manyWrites("rest", 20, 20)
 	for i := range writes {
 		writes[i].After = i
 	}
@@ -180,20 +194,79 @@ func TestManyRestOnEachOther(t *testing.T) {
 	}
 }
 
+// The second write to a stream is not stored after the first was refused, even if another
+// program has brought the stream to the revision that it expects; nor is an event that
+// the other program has stored stored again.
+func TestManyAmongAnotherProgramsWrites(t *testing.T) {
+	t.Parallel()
+	event := func(name string) eventlog.Proposed {
+		return eventlog.Proposed{ID: domain.DeriveID(name, 0), Type: "RETRIED", Version: 1, Time: time.Unix(1, 0), Meta: domain.Meta{Command: name, Actor: "clock"}, Data: []byte("{}")}
+	}
+	for _, c := range []struct {
+		name         string
+		theirs, last string // the event of the other program, and of the last write
+		stream       domain.StreamID
+		expected     domain.Revision
+		after        int
+		want         error // of the last write; nil: it is a repetition
+		between      bool  // there is a write to another stream in between
+	}{
+		{name: "an event of its own that rests on the first", theirs: "theirs", last: "retry", stream: "task-a", expected: 1, after: 1, want: domain.ErrConflict},
+		{name: "the other program's event, resting on the first", theirs: "retry", last: "retry", stream: "task-a", expected: 1, after: 1, want: domain.ErrConflict},
+		{name: "the other program's event, resting on nothing", theirs: "retry", last: "retry", stream: "task-a", expected: 1},
+		{name: "behind a write to another stream", theirs: "theirs", last: "retry", stream: "task-a", expected: 1, after: 1, want: domain.ErrConflict, between: true},
+		{name: "to another stream", theirs: "theirs", last: "retry", stream: "task-c", expected: domain.NoStream, after: 1, want: domain.ErrConflict},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			address := serve(t)
+			ours, other := open(t, address), open(t, address)
+			if _, err := ours.Append(t.Context(), "task-a", domain.NoStream, event("failed")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := other.Append(t.Context(), "task-a", 0, event(c.theirs)); err != nil {
+				t.Fatal(err)
+			}
+			writes := []eventlog.Write{{Stream: "task-a", Expected: 0, Events: []eventlog.Proposed{event("rejected")}}}
+			if c.between {
+				writes = append(writes, eventlog.Write{Stream: "task-b", Expected: domain.NoStream, Events: []eventlog.Proposed{event("spawned")}})
+			}
+			writes = append(writes, eventlog.Write{Stream: c.stream, Expected: c.expected, Events: []eventlog.Proposed{event(c.last)}, After: c.after})
+			written := ours.AppendMany(t.Context(), writes)
+			if first := written[0]; !errors.Is(first.Err, domain.ErrConflict) {
+				t.Errorf("the first write: want a conflict, found %+v", first)
+			}
+			last := written[len(written)-1]
+			if !errors.Is(last.Err, c.want) || c.want == nil && !last.Receipt.Duplicate {
+				t.Errorf("the last write: want %v, found %+v", c.want, last)
+			}
+			var found []string
+			for e, err := range other.ReadAll(t.Context(), 0, eventlog.Forward, eventlog.Filter{Streams: []string{"task-a", "task-c"}}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				found = append(found, e.Meta.Command)
+			}
+			if want := []string{"failed", c.theirs}; !slices.Equal(found, want) {
+				t.Errorf("want the events %v, found %v", want, found)
+			}
+		})
+	}
+}
+
 // BenchmarkAppendMany holds a list of 256 writes against the same as appends of their own.
 func BenchmarkAppendMany(b *testing.B) {
 	_, log := newRelay(b, "")
 	var together, singly time.Duration
 	for i := 0; b.Loop(); i++ {
 		began := time.Now()
-		for _, w := range log.AppendMany(b.Context(), manyWrites(fmt.Sprint("together", i), 256)) {
+		for _, w := range log.AppendMany(b.Context(), manyWrites(fmt.Sprint("together", i), 256, 256)) {
 			if w.Err != nil {
 				b.Fatal(w.Err)
 			}
 		}
 		together += time.Since(began)
 		began = time.Now()
-		for _, w := range logtest.OneByOne(b.Context(), log, manyWrites(fmt.Sprint("singly", i), 256)) {
+		for _, w := range logtest.OneByOne(b.Context(), log, manyWrites(fmt.Sprint("singly", i), 256, 256)) {
 			if w.Err != nil {
 				b.Fatal(w.Err)
 			}

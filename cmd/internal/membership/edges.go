@@ -93,16 +93,13 @@ func (o *Opinions) Look(ctx context.Context) {
 // Their ids tell what the log had of the node: the same edge may come again after
 // another leader reported the opposite.
 func (o *Opinions) report(ctx context.Context, e edge) error {
-	row, known, err := o.row(ctx, e.node)
+	row, err := o.row(ctx, e.node)
 	if err != nil {
 		return err
 	}
 	var reports []nodescmd.ReportNode
 	switch e.kind {
 	case online:
-		if e.node == o.config.Node && !known {
-			return nil // that it started is not the failure detector's to tell
-		}
 		reports = []nodescmd.ReportNode{{Online: &nodes.HostOnline{NodeID: e.node}}}
 		if row.State == nodes.StateSick && row.Reason == reason {
 			reports = append(reports, nodescmd.ReportNode{Recovered: &nodes.Recovered{NodeID: e.node}})
@@ -123,13 +120,13 @@ func (o *Opinions) report(ctx context.Context, e edge) error {
 	return nil
 }
 
-// row is what the log has of a node.
-func (o *Opinions) row(ctx context.Context, node domain.NodeID) (row nodesview.NodeRow, known bool, err error) {
+// row is what the log has of a node; zero where it has nothing.
+func (o *Opinions) row(ctx context.Context, node domain.NodeID) (row nodesview.NodeRow, err error) {
 	err = o.config.Backend.View(ctx, transport.At{}, 0, func(v projections.View) (err error) {
-		row, known, err = nodesview.NodesTable.Get(v, string(node))
+		row, _, err = nodesview.NodesTable.Get(v, string(node))
 		return err
 	})
-	return row, known, err
+	return row, err
 }
 
 // Members tells what this node thinks of the others.

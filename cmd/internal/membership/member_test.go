@@ -256,8 +256,8 @@ func TestEdgesAreEvents(t *testing.T) {
 			t.Errorf("%s: want edges with %s, found %q", node, want, got)
 		}
 	}
-	if got := events("node-0"); got != "" {
-		t.Errorf("the node itself: %q", got)
+	if got := events("node-0"); got != "HOST_ONLINE" {
+		t.Errorf("the leader itself: want it online, found %q", got)
 	}
 }
 

@@ -85,6 +85,7 @@ func nodeEndpoints() []endpoint {
 			help: map[string]string{
 				"node_id": "the node", "level.gpu_percent": "GPU load, 0 to 100", "level.gpu_memory_percent": "GPU memory in use, 0 to 100", "level.cpu_percent": "CPU load, 0 to 100",
 				"level.memory_percent": "memory in use, 0 to 100", "level.disk_percent": "disk in use, 0 to 100", "level.jobs": "jobs running",
+				"leaves": "the node ends in good order: nobody misses it until it is heard from again",
 			},
 			show: showStored,
 		},

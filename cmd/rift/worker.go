@@ -74,9 +74,10 @@ lost or the item cancelled, the command gets SIGTERM, after --grace SIGKILL, and
 nothing is reported.
 
 Ctrl-C, SIGTERM, or SIGHUP when the terminal goes away, drain: nothing more is
-claimed, and what still runs after --drain-timeout is released. A second signal,
-or SIGQUIT, kills everything. When the worker itself is killed, a guard that it
-started ends its commands.`,
+claimed, and what still runs after --drain-timeout is released. At its end the
+worker says that the node leaves, so that it does not count as down. A second
+signal, or SIGQUIT, kills everything. When the worker itself is killed, a guard
+that it started ends its commands.`,
 		Example: `  rift worker --node-id gpu-7 --types selfplay --capabilities gpu --slots 4 -- ./selfplay --threads 8
   rift worker --types evaluation --parallel 50 -- ./evaluate
   rift worker --exec selfplay='python3 play.py' --exec training='./train --bf16'

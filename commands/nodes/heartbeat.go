@@ -10,19 +10,26 @@ import (
 type NodeHeartbeat struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Level  nodes.Level   `json:"level,omitzero"`
+	Leaves bool          `json:"leaves,omitempty" doc:"the node ends in good order: nobody misses it until it is heard from again"`
 }
 
 func (NodeHeartbeat) CommandType() string       { return "nodes.heartbeat" }
 func (c NodeHeartbeat) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func heartbeatNode(n nodes.Node, c NodeHeartbeat, facts domain.Facts) ([]domain.Event, error) {
+	if c.Leaves {
+		if n.State == "" || n.State == nodes.StateRetired {
+			return nil, nil
+		}
+		return []domain.Event{nodes.Retirement{NodeID: c.NodeID, Reason: nodes.RetiredLeft}}, nil
+	}
 	policy := nodes.PolicyOf(facts.Policy)
 	readings := domain.FactOf[nodes.Readings](facts)
 	trouble := readings.Trouble(policy)
 	switch n.State {
 	case nodes.StateRetired:
-		if n.Reason != nodes.RetiredOffline {
-			return nil, nil // it was retired and must register again
+		if !n.State.Returns(n.Reason) {
+			return nil, nil
 		}
 		fallthrough
 	case "", nodes.StateRegistered, nodes.StateOffline:

@@ -40,8 +40,8 @@ func Specs() []commands.Spec {
 			commands.Normalize(func(c RetireNode, _ domain.Facts) (RetireNode, error) {
 				c.Reason = commands.Or(c.Reason, "an operator's decision")
 				faults := commands.NameFaults("node_id", string(c.NodeID))
-				if c.Reason == nodes.RetiredOffline {
-					faults = append(faults, domain.Fault{Field: "reason", Reason: "want another one; this is what the clock says of a node that was away for too long"})
+				if nodes.StateRetired.Returns(c.Reason) {
+					faults = append(faults, domain.Fault{Field: "reason", Reason: "want another one; this one is said of a node that comes back by itself"})
 				}
 				return c, domain.Faulty("nodes.retire", faults)
 			})),

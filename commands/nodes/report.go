@@ -48,7 +48,7 @@ func reportNode(n nodes.Node, c ReportNode, facts domain.Facts) ([]domain.Event,
 		}
 		return []domain.Event{event}, nil
 	case c.Online != nil:
-		if n.State == nodes.StateOnline || n.State == nodes.StateSick || n.State == nodes.StateRetired && n.Reason != nodes.RetiredOffline {
+		if n.State == nodes.StateOnline || n.State == nodes.StateSick || n.State == nodes.StateRetired && !n.State.Returns(n.Reason) {
 			return nil, nil
 		}
 		return []domain.Event{*c.Online}, nil

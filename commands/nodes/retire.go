@@ -19,10 +19,11 @@ func retireNode(n nodes.Node, c RetireNode, _ domain.Facts) ([]domain.Event, err
 	case "":
 		return nil, domain.Errorf(domain.NotFound, "no node %q is known", c.NodeID)
 	case nodes.StateRetired:
-		return nil, nil
-	default:
-		return []domain.Event{nodes.Retirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
+		if !n.State.Returns(n.Reason) {
+			return nil, nil
+		}
 	}
+	return []domain.Event{nodes.Retirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
 }
 
 // retireOffline retires a node that was offline for too long. The clock issues it.

@@ -118,8 +118,8 @@ func (p Policy) Stretched(factor float64) (silent, offline time.Duration) {
 	return stretch(p.SilentSeconds), stretch(p.OfflineSeconds)
 }
 
-// Retirement: the node was offline for too long, or was retired by an operator, and
-// no longer counts as known. It counts again once it is back.
+// Retirement: the node left in good order, was offline for too long, or was retired by
+// an operator, and no longer counts as known. It counts again once it is back.
 type Retirement struct {
 	NodeID domain.NodeID `json:"node_id"`
 	Reason string        `json:"reason"`
@@ -136,6 +136,8 @@ func (e Retirement) Validate() []domain.Fault {
 	return faults
 }
 
-// RetiredOffline is the reason for a node that was offline for too long. Any
-// heartbeat ends it, whereas a node retired by an operator must register again.
-const RetiredOffline = "offline"
+// The reasons for a node that no operator retired. See State.Returns.
+const (
+	RetiredOffline = "offline" // it was offline for too long
+	RetiredLeft    = "left"    // it said that it ends in good order
+)

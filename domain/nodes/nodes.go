@@ -18,7 +18,7 @@ const (
 	StateOnline     State = "online"
 	StateSick       State = "unhealthy"
 	StateOffline    State = "offline"
-	StateRetired    State = "retired" // not counted any more: offline for too long, or retired by an operator
+	StateRetired    State = "retired" // not counted any more: it left in good order, was offline for too long, or was retired by an operator
 )
 
 // NodeStates lists the states.
@@ -154,6 +154,12 @@ type Node struct {
 	Registered   bool // it announced itself
 	Breaker      Breaker
 	IdleSince    time.Time // start of the recorded idleness; zero: none
+}
+
+// Returns reports whether a node in this state counts again as soon as it is heard
+// from. One that an operator retired must register again.
+func (s State) Returns(reason string) bool {
+	return s == StateOffline || s == StateRetired && (reason == RetiredOffline || reason == RetiredLeft)
 }
 
 // Evolve applies a fact of the node's stream.

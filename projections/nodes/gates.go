@@ -142,6 +142,8 @@ func (f NodeFacts) Gates(now time.Time, policy nodes.Policy, tried Tried) []Gate
 		health.OK, health.Reason = false, "node did not register, and the policy asks for it"
 	case !f.known:
 		health.Reason = "node is not registered; nothing speaks against it"
+	case row.State == nodes.StateRetired && row.Reason == nodes.RetiredLeft:
+		health.Reason = fmt.Sprintf("node left at %s; nothing speaks against it when it is back", row.Since.Format(domain.Timestamp))
 	case row.State == nodes.StateSick || row.State == nodes.StateOffline || row.State == nodes.StateRetired:
 		health.OK = false
 		health.Reason = fmt.Sprintf("node is %s since %s: %s", row.State, row.Since.Format(domain.Timestamp), row.Reason)

@@ -256,14 +256,14 @@ func ListNodes(v projections.View, q ManyNodes) (ListAnswer, error) {
 }
 
 // Retired returns the nodes that an operator retired and that have not registered
-// again. Nodes retired for being offline too long are not included.
+// again. Nodes that left or were offline for too long are not included.
 func Retired(v projections.View) (map[domain.NodeID]bool, error) {
 	retired := map[domain.NodeID]bool{}
 	for entry, err := range NodesTable.Scan(v, projections.Span{}) {
 		if err != nil {
 			return nil, err
 		}
-		if row := &entry.Row; row.State == nodes.StateRetired && row.Reason != nodes.RetiredOffline {
+		if row := &entry.Row; row.State == nodes.StateRetired && !row.State.Returns(row.Reason) {
 			retired[row.NodeID] = true
 		}
 	}

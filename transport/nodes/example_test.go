@@ -14,7 +14,7 @@ func Example() {
 	fmt.Print(transport.Listing(area.Routes[:4]))
 	// Output:
 	// POST  /nodes/close_breaker  command  nodes.close_breaker  node_id reason?
-	// POST  /nodes/heartbeat      command  nodes.heartbeat      node_id level?
+	// POST  /nodes/heartbeat      command  nodes.heartbeat      node_id level? leaves?
 	// POST  /nodes/register       command  nodes.register       node_id capabilities? facts? accepts?
 	// POST  /nodes/retire         command  nodes.retire         node_id reason?
 }

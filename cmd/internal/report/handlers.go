@@ -36,6 +36,7 @@ var handlers = func() map[string]func(*Fold, domain.Envelope) {
 	on(table, func(f *Fold, e domain.Envelope, n nodes.HostOffline) { f.turned(e, n.NodeID, nodes.StateOffline) })
 	on(table, func(f *Fold, e domain.Envelope, n nodes.Unhealthy) { f.turned(e, n.NodeID, nodes.StateSick) })
 	on(table, func(f *Fold, e domain.Envelope, n nodes.Recovered) { f.turned(e, n.NodeID, nodes.StateOnline) })
+	on(table, func(f *Fold, e domain.Envelope, n nodes.Retirement) { f.turned(e, n.NodeID, nodes.StateRetired) })
 	return table
 }()
 

@@ -25,7 +25,7 @@ type nodeFold struct {
 	idle      micros // online without one
 	sick      micros // unhealthy without one
 	offline   micros
-	unknown   micros // without a lease, while its state was unknown
+	unknown   micros // without a lease, while its state was unknown or it was retired
 	overlaps  int    // outages that began within another and have not ended
 	cause     string // reason and reporter of the last outage
 	mended    micros // value of idle at the last recovery
@@ -44,7 +44,7 @@ type NodeCounts struct {
 	Revoked  int `json:"revoked"`
 	Refused  int `json:"refused"`  // reports without the live lease
 	Salvaged int `json:"salvaged"` // of the refused ones, with a result that is kept
-	Flaps    int `json:"flaps"`    // times it stopped being online
+	Flaps    int `json:"flaps"`    // times it stopped being online without being retired
 }
 
 func (f *Fold) node(e domain.Envelope, id domain.NodeID) *nodeFold {
@@ -111,7 +111,7 @@ func (f *Fold) turned(e domain.Envelope, id domain.NodeID, state nodes.State) {
 	n := f.node(e, id)
 	n.advance(f, e.Time)
 	n.overlap(e)
-	if f.counted && n.state == nodes.StateOnline && state != nodes.StateOnline {
+	if f.counted && n.state == nodes.StateOnline && state != nodes.StateOnline && state != nodes.StateRetired {
 		n.Flaps++
 	}
 	n.state = state

@@ -243,6 +243,19 @@ func TestDrawings(t *testing.T) {
 	}
 }
 
+// A node that left is not idle meanwhile, and that it left is no flap.
+func TestANodeThatLeft(t *testing.T) {
+	n := fold(t, Window{}, []told{
+		{0, "HOST_ONLINE", `{"node_id":"n"}`},
+		{60, "NODE_RETIRED", `{"node_id":"n","reason":"left"}`},
+		{180, "HOST_ONLINE", `{"node_id":"n"}`},
+		{200, "NODE_UNHEALTHY", `{"node_id":"n","reason":"disk"}`},
+	}).Nodes().Nodes[0]
+	if n.Idle != 80*60 || n.Unknown != 120*60 || n.Offline != 0 || n.Flaps != 1 {
+		t.Errorf("want 80 minutes idle, 120 of which nothing is known and one flap, found %+v", n)
+	}
+}
+
 // Two items on a node with one GPU share it, as long as both run.
 func TestItemsShareAGPU(t *testing.T) {
 	n := fold(t, Window{}, []told{

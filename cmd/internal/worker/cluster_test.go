@@ -168,10 +168,13 @@ func (s *site) await(id string, state work.State) workview.TaskRow {
 }
 
 // history lists the types of an item's events.
-func (s *site) history(id string) []string {
+func (s *site) history(id string) []string { return s.events(domain.TaskID(id).Stream()) }
+
+// events lists the types of a stream's events.
+func (s *site) events(stream domain.StreamID) []string {
 	s.t.Helper()
 	var types []string
-	for e, err := range s.log.Read(s.t.Context(), domain.TaskID(id).Stream(), 0, eventlog.Forward) {
+	for e, err := range s.log.Read(s.t.Context(), stream, 0, eventlog.Forward) {
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -17,14 +17,14 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// beatNode reports the node's level until the worker has finished.
-func (w *worker) beatNode(finished <-chan struct{}) {
+// beatNode reports the node's level until the worker has nothing more to do.
+func (w *worker) beatNode(calls context.Context, idle <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	failures := 0
 	for {
 		select {
-		case <-finished:
+		case <-idle:
 			return
 		case <-w.cutOff:
 			return
@@ -34,7 +34,7 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 		jobs := w.running
 		w.mu.Unlock()
 		level := w.level(jobs)
-		if err := w.cluster.do(w.reports, nodescmd.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat"), anyReceipt); err != nil {
+		if err := w.cluster.do(calls, nodescmd.NodeHeartbeat{NodeID: w.Node, Level: level}, w.instance("beat"), anyReceipt); err != nil {
 			failures++
 			w.Logger.Warn("heartbeat of the node not answered", "failures", failures, "error", err)
 			timer.Reset(min(backoff(failures), w.Beat))
@@ -42,6 +42,20 @@ func (w *worker) beatNode(finished <-chan struct{}) {
 		}
 		failures = 0
 		timer.Reset(w.Beat*3/4 + time.Duration(w.random()*float64(w.Beat)/4))
+	}
+}
+
+// leaveWithin bounds how long a worker that ends takes for telling so.
+const leaveWithin = 5 * time.Second
+
+// leave tells that the node ends in good order, so that nobody misses it. It is not
+// repeated: a node that falls silent is found out as well.
+func (w *worker) leave(ctx context.Context) {
+	if w.killed() {
+		return
+	}
+	if err := w.cluster.do(ctx, nodescmd.NodeHeartbeat{NodeID: w.Node, Leaves: true}, w.instance("leave"), anyReceipt); err != nil {
+		w.Logger.Warn("no node was told that this one ends; it will count as down", "error", err)
 	}
 }
 

@@ -205,8 +205,7 @@ func (w *worker) work(kill <-chan struct{}, endReports context.CancelFunc) (Summ
 	side.Go(func() { w.end(kill, finished, endReports) })
 	err := w.register()
 	if err == nil {
-		side.Go(func() { w.beatNode(finished) })
-		err = w.claims()
+		err = w.serve()
 	}
 	close(finished)
 	endReports()
@@ -216,6 +215,24 @@ func (w *worker) work(kill <-chan struct{}, endReports context.CancelFunc) (Summ
 	defer w.mu.Unlock()
 	w.summary.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
 	return w.summary, err
+}
+
+// serve claims and runs items, with heartbeats of the node meanwhile, and leaves. The
+// last heartbeat is answered before: a later one would bring the node back.
+func (w *worker) serve() error {
+	calls, cancel := context.WithCancel(w.reports)
+	defer cancel()
+	idle := make(chan struct{})
+	var beats sync.WaitGroup
+	beats.Go(func() { w.beatNode(calls, idle) })
+	err := w.claims()
+	defer time.AfterFunc(leaveWithin, cancel).Stop()
+	close(idle)
+	beats.Wait()
+	if err == nil {
+		w.leave(calls)
+	}
+	return err
 }
 
 // end stops the worker in steps: claiming ends at once, running items are released

@@ -142,7 +142,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// A worker that is to stop claims no more and finishes what it has.
+// A worker that is to stop claims no more, finishes what it has, and says that it leaves.
 func TestDrainFinishes(t *testing.T) {
 	s := newSite(t)
 	s.add("a")
@@ -161,6 +161,13 @@ func TestDrainFinishes(t *testing.T) {
 	}
 	if row := s.item("b"); row.State != work.StateQueued {
 		t.Errorf("found %s, want b left alone", row.State)
+	}
+	if got, want := s.events("node-w1"), []string{"NODE_REGISTERED", "HOST_ONLINE", "NODE_RETIRED"}; !slices.Equal(got, want) {
+		t.Errorf("found %v of the node, want %v", got, want)
+	}
+	s.hire(func(c *Config) { c.Once = true }, "play").end()
+	if got := s.events("node-w1"); !slices.Equal(got[3:], []string{"HOST_ONLINE", "NODE_RETIRED"}) || s.item("b").State != work.StateDone {
+		t.Errorf("found %v of the node, want it to come back and leave again, with b done", got)
 	}
 }
 
@@ -205,6 +212,9 @@ func TestKill(t *testing.T) {
 	}
 	if row := s.item("a"); !gone(pid) || row.State != work.StateRunning {
 		t.Errorf("found %s, process gone: %v; want the lease left to end by itself", row.State, gone(pid))
+	}
+	if got := s.events("node-w1"); slices.Contains(got, "NODE_RETIRED") {
+		t.Errorf("found %v of the node, want nothing of a departure in good order", got)
 	}
 }
 

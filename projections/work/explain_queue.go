@@ -3,6 +3,7 @@ package work
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ringrift/rift/domain"
@@ -91,8 +92,8 @@ func queueOf(v projections.View) (QueueView, func(func(*work.Queue) error) error
 	return nil, func(f func(*work.Queue) error) error { return f(queue) }, err
 }
 
-// describe sets what is known about a node in the queue, and returns the gates of the node
-// that are the same for all items.
+// describe sets what is known about a node in the queue, and what its last claim asked
+// for. It returns the gates of the node that are the same for all items.
 func describe(v projections.View, queue *work.Queue, id domain.NodeID, now time.Time, policy nodes.Policy, withNodes QueueView) ([]nodesview.Gate, error) {
 	facts, err := nodesview.FactsOf(v, id)
 	if err != nil {
@@ -100,9 +101,13 @@ func describe(v projections.View, queue *work.Queue, id domain.NodeID, now time.
 	}
 	claim := nodesview.Claim{Node: id}
 	if withNodes != nil {
-		claim.Level = withNodes.LevelOf(id)
+		claim.Level, claim.Capabilities = withNodes.LevelOf(id), withNodes.AskedBy(id)
 	}
-	return facts.Gates(now, policy, TriedOf(queue, id)), queue.SetNode(facts.For(claim))
+	gates := facts.Gates(now, policy, TriedOf(queue, id))
+	if asked := claim.Capabilities; len(asked) > 0 {
+		gates = append(gates, nodesview.Gate{Gate: sched.GateWanted, OK: true, Reason: "its last claim was for " + strings.Join(asked, ", ") + " only"})
+	}
+	return gates, queue.SetNode(facts.For(claim))
 }
 
 // placeOf returns the place of a queued item.

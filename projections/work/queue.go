@@ -13,7 +13,7 @@ import (
 	policyview "github.com/ringrift/rift/projections/policy"
 )
 
-// QueueView is a view that also has the queue and the levels of nodes.
+// QueueView is a view that also has the queue, and what nodes last said of themselves.
 type QueueView interface {
 	projections.View
 	// Queue calls f with the queue: the current one, or for a view of the past the one at
@@ -21,6 +21,9 @@ type QueueView interface {
 	Queue(f func(*work.Queue) error) error
 	// LevelOf returns the level that a node last reported; nil if it is not known.
 	LevelOf(node domain.NodeID) *nodes.Level
+	// AskedBy returns the task types and words that a node's last claim asked for; empty
+	// for anything, or if it is not known.
+	AskedBy(node domain.NodeID) []string
 }
 
 // LoadQueue builds the queue from its rows. It equals a fold of the events up to the

@@ -38,6 +38,7 @@ type seen struct {
 	word     time.Time // when the node itself last called; zero: not yet
 	level    nodes.Level
 	readings nodes.Readings
+	asked    []string  // for what its last claim did since it registered: task types and words; empty: for anything
 	idle     time.Time // since when its GPU load is below the idle limit; zero: it is not, or not known
 	dead     time.Time // the same for the zombie limit
 }
@@ -51,9 +52,9 @@ func (l *levels) note(c domain.Command, result commands.Result, at time.Time, po
 	case nodescmd.NodeHeartbeat:
 		l.put(c.NodeID, at, func(s *seen) { s.report(c.Level, at, policy) })
 	case nodescmd.RegisterNode:
-		l.put(c.NodeID, at, func(*seen) {})
+		l.put(c.NodeID, at, func(s *seen) { s.asked = nil })
 	case workcmd.ClaimTasks:
-		l.touch(c.NodeID, at)
+		l.claims(c.NodeID, at, c.Capabilities)
 	}
 	for _, e := range result.Events {
 		switch report := e.Event.(type) {
@@ -114,6 +115,16 @@ func (l *levels) touch(node domain.NodeID, at time.Time) {
 	defer l.mu.Unlock()
 	if before, known := l.nodes[node]; known {
 		before.at, before.word = at, at
+		l.nodes[node] = before
+	}
+}
+
+// claims is touch for a claim, with what it asks for.
+func (l *levels) claims(node domain.NodeID, at time.Time, asked []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before, known := l.nodes[node]; known {
+		before.at, before.word, before.asked = at, at, asked
 		l.nodes[node] = before
 	}
 }

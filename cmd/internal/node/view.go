@@ -47,6 +47,16 @@ func (a nodeView) LevelOf(node domain.NodeID) *nodes.Level {
 	return a.node.levelOf(node)
 }
 
+// AskedBy returns the task types and words that a node's last claim asked for; empty for
+// anything, or if it is not known.
+func (a nodeView) AskedBy(node domain.NodeID) []string {
+	if a.past {
+		return nil
+	}
+	last, _ := a.node.levels.last(node)
+	return last.asked
+}
+
 // levelOf returns the level that a node last reported; nil if it is not known.
 func (n *Node) levelOf(node domain.NodeID) *nodes.Level {
 	last, known := n.levels.last(node)

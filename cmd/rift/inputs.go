@@ -118,7 +118,7 @@ func (a *app) keepText(ctx context.Context, path, name string, open func() (io.R
 func (a *app) remote(c *cobra.Command, path string) (*source, error) {
 	switch {
 	case isConnection(path):
-		return connectionSource(c.Context(), path)
+		return a.connectionSource(c.Context(), path)
 	case isAddress(path):
 		settings, err := config.LoadClient(c.Flags(), a.getenv)
 		if err != nil {

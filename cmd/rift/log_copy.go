@@ -93,7 +93,7 @@ limits of streams stay behind.`,
 // copyFrom opens the source of a copy.
 func (a *app) copyFrom(c *cobra.Command, from string) (*source, error) {
 	if isConnection(from) {
-		return connectionSource(c.Context(), from)
+		return a.connectionSource(c.Context(), from)
 	}
 	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
 		settings, err := config.LoadClient(c.Flags(), a.getenv)

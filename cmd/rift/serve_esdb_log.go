@@ -25,8 +25,12 @@ type servedLog interface {
 	io.Closer
 }
 
-// startPatience bounds how long a starting node waits for its EventStoreDB.
-const startPatience = 10 * time.Second
+// startPatience bounds how long a starting node waits for its EventStoreDB, and after
+// startSilence it says that it does.
+const (
+	startPatience = 10 * time.Second
+	startSilence  = 500 * time.Millisecond
+)
 
 // openServed opens the log of a node.
 func openServed(ctx context.Context, settings config.Serve, options pebblelog.Options) (servedLog, error) {
@@ -43,12 +47,31 @@ func openServed(ctx context.Context, settings config.Serve, options pebblelog.Op
 	return nil, err
 }
 
-// answers returns an error unless the EventStoreDB of a log answers.
-func answers(ctx context.Context, log *esdb.Log, where string) error {
+// answers returns an error unless the EventStoreDB of a log answers. If it does not do so
+// at once, answers calls waits.
+func answers(ctx context.Context, log *esdb.Log, where string, waits func()) error {
 	within, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if _, err := log.Head(within); err != nil {
-		return hinted(domain.Errorf(domain.CodeOf(err), "%s: want an EventStoreDB that answers: %w", where, err),
+	answered := make(chan error, 1)
+	go func() {
+		_, err := log.Head(within)
+		answered <- err
+	}()
+	silence := time.NewTimer(startSilence)
+	defer silence.Stop()
+	var err error
+	select {
+	case err = <-answered:
+	case <-silence.C:
+		waits()
+		err = <-answered
+	}
+	if err != nil {
+		want := "want an EventStoreDB that answers"
+		if within.Err() != nil && ctx.Err() == nil {
+			want += " within " + startPatience.String()
+		}
+		return hinted(domain.Errorf(domain.CodeOf(err), "%s: %s: %w", where, want, err),
 			"is it running, and is this its address? does it want tls=false, or a login as in esdb://user:password@host?")
 	}
 	return nil
@@ -75,7 +98,9 @@ func openElsewhere(ctx context.Context, settings config.Serve, logger *slog.Logg
 			err = errors.Join(err, log.Close())
 		}
 	}()
-	if err := answers(ctx, log, "--log "+where); err != nil {
+	if err := answers(ctx, log, "--log "+where, func() {
+		logger.Warn("waiting for the EventStoreDB of --log", "at", where, "at_most", startPatience.String())
+	}); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(settings.Data, 0o755); err != nil {

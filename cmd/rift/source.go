@@ -66,7 +66,7 @@ func (f *sourceFlags) open(a *app, c *cobra.Command, paths []string) (*source, e
 		paths = nil
 	}
 	if len(paths) == 1 && isConnection(paths[0]) {
-		return connectionSource(c.Context(), paths[0])
+		return a.connectionSource(c.Context(), paths[0])
 	}
 	if len(paths) == 1 && isDataFolder(paths[0]) {
 		f.data, paths = paths[0], nil
@@ -155,15 +155,16 @@ func isConnection(text string) bool {
 }
 
 // connectionSource opens the log of an EventStoreDB, which must answer.
-func connectionSource(ctx context.Context, connection string) (*source, error) {
+func (a *app) connectionSource(ctx context.Context, connection string) (*source, error) {
 	log, err := esdb.Open(connection, esdb.Options{})
 	if err != nil {
 		return nil, err
 	}
-	if err := answers(ctx, log, config.Redact(connection)); err != nil {
+	name := config.Redact(connection)
+	if err := answers(ctx, log, name, func() { a.note("waiting at most %v for %s to answer", startPatience, name) }); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	return &source{name: config.Redact(connection), events: logEvents(log), head: log.Head, find: log.Find, close: log.Close}, nil
+	return &source{name: name, events: logEvents(log), head: log.Head, find: log.Find, close: log.Close}, nil
 }
 
 func folderSource(dir string) (*source, error) {

@@ -165,8 +165,8 @@ func runsListing(runs []cmaesview.Status) output.Listing {
 	l := output.List(runs, []output.ColumnOf[cmaesview.Status]{
 		{Name: "run", Max: 30},
 		{Name: "state"},
-		{Name: "generation"},
-		{Name: "evaluations"},
+		{Name: "gen", Key: "generation"},
+		{Name: "evals", Key: "evaluations"},
 		{Name: "best", Right: true, Value: func(r cmaesview.Status) any {
 			if r.Best == nil {
 				return nil
@@ -174,7 +174,7 @@ func runsListing(runs []cmaesview.Status) output.Listing {
 			return fmt.Sprintf("%.4g", r.Best.Fitness)
 		}},
 		{Name: "sigma", Format: "%.3g"},
-		{Name: "restarts", Right: true, Value: func(r cmaesview.Status) any { return len(r.Restarts) }},
+		{Name: "restarts", Right: true, Wide: true, Value: func(r cmaesview.Status) any { return len(r.Restarts) }},
 		{Name: "lost"},
 		{Name: "stop", Max: 30, Value: func(r cmaesview.Status) any { return stopWords(r) }},
 	})

@@ -5,16 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/cmaesrun"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/swim"
 	"github.com/ringrift/rift/domain/work"
 	adminview "github.com/ringrift/rift/projections/admin"
+	cmaesview "github.com/ringrift/rift/projections/cmaes"
 	findingsview "github.com/ringrift/rift/projections/findings"
 	nodesview "github.com/ringrift/rift/projections/nodes"
 	"github.com/ringrift/rift/transport"
@@ -97,6 +100,21 @@ func TestMuchOfEverythingFitsTheTerminal(t *testing.T) {
 				t.Errorf("want %d rows told apart, the worst first, found\n%s", many, said)
 			}
 		})
+	}
+}
+
+// Searches fit 80 columns with whole heads, whatever numbers they have come to.
+func TestSearchesFitTheTerminal(t *testing.T) {
+	var found cmaesview.RunsAnswer
+	for i := range 4 {
+		found.Runs = append(found.Runs, cmaesview.Status{
+			Run: cmaesrun.ID(longName(i)), State: cmaesrun.Stopped, Generation: 12_345, Evaluations: 1_234_567, Best: &cmaesrun.Best{Fitness: -1_234_567.8}, Sigma: 1.2345e-7, Lost: 12_345,
+			Stop: map[string]float64{"maxfevals": 1, "stagnation": 1, "tolfun": 1},
+		})
+	}
+	head, _, _ := strings.Cut(showAt80(t, asTable(runsTable), found), "\n")
+	if got, want := strings.Fields(head), []string{"RUN", "STATE", "GEN", "EVALS", "BEST", "SIGMA", "LOST", "STOP"}; !slices.Equal(got, want) {
+		t.Errorf("want the heads %q, found %q", want, got)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestOneOpenerOfInputs(t *testing.T) {
 			ask("log", "show", words[0]).want(t, exitDone, "TASK_COMPLETED", "")
 			ask("why", "3", words[0]).want(t, exitDone, "", "")
 			ask("effects", "1", words[0]).want(t, exitDone, "", "")
+			ask("bisect", "--expr", "findings.item_done_twice > 0", words[0]).want(t, exitDone, "true from 6 on", "")
 			ask("report", "queue", words[0]).want(t, exitDone, "By class", "")
 			ask("at", "3", "work", "list", "--data", words[0]).want(t, exitDone, "leased", "")
 			ask("work", "list", "--data", words[0]).want(t, exitDone, "done", "")

@@ -1,13 +1,13 @@
 // Package states folds a log event by event and knows the state after each: how many
 // items and nodes are in which state, who leads, what is wrong. It evaluates
-// conditions over that state.
+// conditions over that state, and compares the states of two logs.
 //
 // The fold is that of the read models, in memory, so that a state here is what the
 // queries of a node answer as of that position. It reads no clock and no log itself:
 // the caller brings the events.
 //
-// Read follower.go (the fold), state.go (what is known after each event), then
-// condition.go (expressions over it) and search.go (where one becomes true).
+// Read follower.go (the fold), state.go (what is known after each event), condition.go
+// (expressions over it), search.go (where one becomes true), then diff.go (two states).
 package states
 
 import (

@@ -134,7 +134,9 @@ func (s *State) change(key string, row any) {
 		} else {
 			delete(s.reigns, key)
 		}
-		s.Leaders = slices.Compact(slices.Sorted(maps.Values(s.reigns)))
+		s.Leaders = slices.AppendSeq([]string{}, maps.Values(s.reigns))
+		slices.Sort(s.Leaders)
+		s.Leaders = slices.Compact(s.Leaders)
 	case *election.TermRow:
 		s.Term = max(s.Term, int(row.Term))
 		if row.Voters > 0 {

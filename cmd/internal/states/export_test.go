@@ -1,0 +1,9 @@
+package states
+
+// Shown are the tables of which people read rows.
+func Shown() (tables []string) {
+	for _, one := range shown {
+		tables = append(tables, one.table)
+	}
+	return tables
+}

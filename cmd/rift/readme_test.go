@@ -110,7 +110,7 @@ func TestReadmeCommands(t *testing.T) {
 	said := transcript.String()
 	for _, want := range []string{
 		`"task_id":"game-1","lease":1`, `"cancel":false`, `"code":"stale_lease"`, `"position":2,"item"`,
-		"a ghost is refused, exit code 3", "more_than_one_leader", "box-1 and box-3 led at the same time", "exit code 2 means findings", "true from 8 on", "exit code 2 means never", "exit code 2 means different", "Then B ends, and A goes on with 5 events.",
+		"a ghost is refused, exit code 3", "more_than_one_leader", "box-1 and box-3 led at the same time", "exit code 2 means findings", "true from 8 on", "Incident: more than one leader, ", "# Incident at 2026-02-03T14:04:20Z", "exit code 2 means never", "exit code 2 means different", "Then B ends, and A goes on with 5 events.",
 		"$ rift handlers --ran --addr ", "$ rift report queue --addr ", "$ rift training status --addr ", "MODEL_PROMOTED at ", `"added": 200`, `"pending":0,"held":0,"done":200,`, "because of DATA_SYNC_COMPLETED at ",
 		"40.70 ± 30.43", `"llr": 2.2503`, "   1  v3    1778.0   105.1",
 		"stopped by  ftarget", "a candidate 50 Elo better is promoted in ",

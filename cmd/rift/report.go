@@ -78,7 +78,7 @@ requires "gpu" or its type needs one. Items that want more than the node has sha
 func newReport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report",
-		Short: "Tell how the queue, the nodes and gauntlets did, and who led, as tables or drawings",
+		Short: "Tell how the queue, the nodes and gauntlets did, who led, and of an incident",
 		Long: `Reports are made from the log alone: that of a node (--addr), of a data folder
 (--data or named), or of recorded files. Each ends with the stretch of the log it is
 about and a digest of what it was made of: the same digest, the same report.
@@ -90,7 +90,7 @@ about and a digest of what it was made of: the same digest, the same report.
 	for _, kind := range reportKinds() {
 		c.AddCommand(newReportKind(a, kind))
 	}
-	c.AddCommand(newEloReport(a), newTournamentReport(a), newSearchReport(a), newPromotionsReport(a))
+	c.AddCommand(newEloReport(a), newTournamentReport(a), newSearchReport(a), newPromotionsReport(a), newIncidentReport(a))
 	return c
 }
 

@@ -1,15 +1,15 @@
 // Package report folds a log into reports on a cluster's past: on the queue, the nodes,
-// a gauntlet, ratings, promotions, searches, tournaments, and the leaders. A report takes
-// one pass over the log in its order. Times are those of events, sums of times are
-// integers, and most reports keep only items that have not ended, nodes, and a bounded
-// number of bins. The same events give the same report wherever they are read from.
+// a gauntlet, ratings, promotions, searches, tournaments, the leaders, and what happened
+// around a moment. A report takes one pass over the log in its order. Times are those of
+// events, sums of times are integers, and most reports keep only items that have not ended,
+// nodes, and a bounded number of bins; that of an incident folds the read models. The same events give the same report wherever they are read from.
 //
 // Reports are not read models: a report covers any part of the log, which rows per hour
 // could not, and is rarely requested, while every append and every rebuild would have to
 // maintain the rows.
 //
-// Read fold.go (state and the effect of an event), then queue.go, nodes.go, gauntlet.go
-// and cluster.go (the reports), then plot.go (the drawings).
+// Read fold.go (state and the effect of an event), then queue.go, nodes.go, gauntlet.go,
+// cluster.go and incident.go (the reports), then plot.go (the drawings).
 package report
 
 import (

@@ -125,6 +125,14 @@ func TestIncidentFindingsFromBefore(t *testing.T) {
 	}
 }
 
+// Who led before the window is not told of.
+func TestIncidentLeadersOfTheWindow(t *testing.T) {
+	told, err := incidentOf(t, twoLeaders, noon.Add(6*time.Minute), time.Minute).Report()
+	if err != nil || len(told.Leaders) != 1 || told.Leaders[0].Leader != "b" {
+		t.Errorf("want b alone, found %+v, %v", told.Leaders, err)
+	}
+}
+
 // The worst finding is one that is critical, of the worst kind, and with most evidence.
 func TestWorstFinding(t *testing.T) {
 	catalog, err := wiring.Catalog()

@@ -94,18 +94,6 @@ func (s *State) Leader() string {
 	return ""
 }
 
-// Copy is the state as it is now.
-func (s *State) Copy() State {
-	c := *s
-	c.Work, c.Nodes, c.Node, c.Voters, c.Findings = maps.Clone(s.Work), maps.Clone(s.Nodes), maps.Clone(s.Node), maps.Clone(s.Voters), maps.Clone(s.Findings)
-	c.WorkOf = map[string]map[string]int{}
-	for name, counted := range s.WorkOf {
-		c.WorkOf[name] = maps.Clone(counted)
-	}
-	c.named, c.items, c.reigns, c.found = nil, nil, nil, nil
-	return c
-}
-
 // counts tells whether the state is counted by such a row.
 func counts(row any) bool {
 	switch row.(type) {

@@ -357,6 +357,9 @@ const maxRounds = 1000
 
 // Follow has a node that does not lead apply what the leader decided to its own queue.
 func (h *Host) Follow() {
+	if m := h.cluster.config.mutation; m != nil && m.forgets {
+		return
+	}
 	h.Do(func() {
 		if ctx := h.cluster.context(); h.node.Sync(ctx) == nil {
 			_ = h.node.FollowOnce(ctx) // it is called again

@@ -33,6 +33,7 @@ type mutation struct {
 	sends      func(from *Host, m *raftpb.Message)  // changes a message, or sends others
 	asks       func(order *node.Order, attempt int) // changes a command before it is sent
 	skipsSyncs bool                                 // every other sync of entries is skipped
+	forgets    bool                                 // a node that does not lead does not follow the queue
 
 	votes   func(*parts, *elector.VoterConfig)       // changes a voter's configuration in services.votes
 	elects  func(*parts, *elector.Config)            // changes a candidate's
@@ -51,6 +52,7 @@ const (
 	ruleLeases  = "leases of an item do not overlap"
 	ruleFresh   = "a strong reading shows what was acknowledged before"
 	ruleModels  = "read models at the same position are the same"
+	ruleQueues  = "queues at the same position are the same"
 	ruleCommand = "a command that is sent again takes effect once"
 )
 
@@ -92,10 +94,15 @@ var ofLog = []mutation{
 	},
 	{
 		name: "stale-queue", does: "a node that leads again goes on with the queue that it had, past the log's own checks", rule: ruleOnce,
-		seen: []string{"done twice", "is done already"},
+		seen: []string{"done twice", "is done already"}, forgets: true,
 		opens: func(h *Host, config *node.Config) {
 			config.Leadership, config.Log = oneTerm{h.log}, unchecked{h.log}
 		},
+	},
+	{
+		name: "other-queue", does: "the queue of a node misses every third event that it reads from the log", rule: ruleQueues,
+		seen:  []string{"another queue"},
+		opens: func(h *Host, config *node.Config) { config.Log = gappy{h.log} },
 	},
 	{
 		name: "fast-clock", does: "a node's clock runs ten times as fast as the workers'", rule: ruleLeases,
@@ -202,6 +209,22 @@ func (u unchecked) AppendMany(ctx context.Context, writes []eventlog.Write) []ev
 type unconfirmed struct{ *raftlog.Stepped }
 
 func (u unconfirmed) ConfirmLeader(context.Context) error { return nil }
+
+// gappy leaves out every third event of a forward read of the whole log.
+type gappy struct{ *raftlog.Stepped }
+
+func (g gappy) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
+	return func(yield func(domain.Envelope, error) bool) {
+		for e, err := range g.Stepped.ReadAll(ctx, from, direction, filter) {
+			if err == nil && direction == eventlog.Forward && e.Position%3 == 0 {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
 
 // shifted adds a second to the time of every event that a subscriber gets.
 type shifted struct{ *raftlog.Stepped }

@@ -15,13 +15,11 @@ func (RetireNode) CommandType() string       { return "nodes.retire" }
 func (c RetireNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
 func retireNode(n nodes.Node, c RetireNode, _ domain.Facts) ([]domain.Event, error) {
-	switch n.State {
-	case "":
+	if n.State == "" {
 		return nil, domain.Errorf(domain.NotFound, "no node %q is known", c.NodeID)
-	case nodes.StateRetired:
-		if !n.State.Returns(n.Reason) {
-			return nil, nil
-		}
+	}
+	if n.State == nodes.StateRetired && !n.State.Returns(n.Reason) {
+		return nil, nil
 	}
 	return []domain.Event{nodes.Retirement{NodeID: c.NodeID, Reason: c.Reason}}, nil
 }

@@ -48,7 +48,7 @@ var ofServices = []mutation{
 	{
 		name: "unsynced-ballots", does: "a voter answers before its ballot is synced", rule: ruleBallot,
 		seen:  []string{"the ballot of"},
-		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = simulate.UnsyncedFS{FS: config.FS} },
+		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = simulate.Unsynced(config.FS) },
 	},
 	{
 		name: "endless-appends", does: "the time of an append does not end with the lease", rule: ruleFence,

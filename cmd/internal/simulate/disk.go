@@ -11,13 +11,15 @@ import (
 // OpenLog creates a log in a folder without syncing to disk: an interrupted
 // simulation is started again and not recovered.
 func OpenLog(folder string, start time.Time) (*pebblelog.Log, error) {
-	return pebblelog.Open(folder, pebblelog.Options{FS: UnsyncedFS{vfs.Default}, Clock: func() time.Time { return start }})
+	return pebblelog.Open(folder, pebblelog.Options{FS: Unsynced(vfs.Default), Clock: func() time.Time { return start }})
 }
 
-// UnsyncedFS is a file system whose syncs do nothing and report success.
-type UnsyncedFS struct{ vfs.FS }
+// Unsynced returns a file system whose syncs do nothing and report success.
+func Unsynced(files vfs.FS) vfs.FS { return unsyncedFS{files} }
 
-func (f UnsyncedFS) Unwrap() vfs.FS { return f.FS }
+type unsyncedFS struct{ vfs.FS }
+
+func (f unsyncedFS) Unwrap() vfs.FS { return f.FS }
 
 func unsynced(file vfs.File, err error) (vfs.File, error) {
 	if err != nil {
@@ -26,19 +28,19 @@ func unsynced(file vfs.File, err error) (vfs.File, error) {
 	return unsyncedFile{file}, nil
 }
 
-func (f UnsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+func (f unsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	return unsynced(f.FS.Create(name, category))
 }
 
-func (f UnsyncedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
+func (f unsyncedFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
 	return unsynced(f.FS.OpenReadWrite(name, category, options...))
 }
 
-func (f UnsyncedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+func (f unsyncedFS) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	return unsynced(f.FS.ReuseForWrite(old, name, category))
 }
 
-func (f UnsyncedFS) OpenDir(name string) (vfs.File, error) { return unsynced(f.FS.OpenDir(name)) }
+func (f unsyncedFS) OpenDir(name string) (vfs.File, error) { return unsynced(f.FS.OpenDir(name)) }
 
 type unsyncedFile struct{ vfs.File }
 

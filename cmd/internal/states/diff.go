@@ -15,13 +15,28 @@ import (
 // serve queries: their rows follow from these.
 var shown = []struct{ table, title string }{
 	{"findings.rows", "Findings"},
-	{"election.reigns", "Leaders"}, {"election.term", "Terms"}, {"election.voters", "Voters"}, {"raft.members", "Members"},
-	{"admin.dead_letters", "Dead letters"}, {"admin.pauses", "Pauses"}, {"policies.documents", "Policies"},
-	{"nodes.cluster", "Cluster"}, {"nodes.nodes", "Nodes"}, {"nodes.breakers", "Breakers"},
+	{"election.reigns", "Leaders"},
+	{"election.term", "Terms"},
+	{"election.voters", "Voters"},
+	{"raft.members", "Members"},
+	{"admin.dead_letters", "Dead letters"},
+	{"admin.pauses", "Pauses"},
+	{"policies.documents", "Policies"},
+	{"nodes.cluster", "Cluster"},
+	{"nodes.nodes", "Nodes"},
+	{"nodes.breakers", "Breakers"},
 	{"work.items", "Items"},
-	{"training.configs", "Configs"}, {"gauntlet.gauntlets", "Gauntlets"}, {"tournament.tournaments", "Tournaments"},
-	{"sshtournament.runs", "SSH tournaments"}, {"cmaes.runs", "Searches"}, {"elo.players", "Players"}, {"elo.excluded", "Exclusions"},
-	{"alarms.kinds", "Alarms"}, {"daemons.daemons", "Daemons"}, {"datasync.syncs", "Data syncs"}, {"relay.mailboxes", "Mailboxes"},
+	{"training.configs", "Configs"},
+	{"gauntlet.gauntlets", "Gauntlets"},
+	{"tournament.tournaments", "Tournaments"},
+	{"sshtournament.runs", "SSH tournaments"},
+	{"cmaes.runs", "Searches"},
+	{"elo.players", "Players"},
+	{"elo.excluded", "Exclusions"},
+	{"alarms.kinds", "Alarms"},
+	{"daemons.daemons", "Daemons"},
+	{"datasync.syncs", "Data syncs"},
+	{"relay.mailboxes", "Mailboxes"},
 }
 
 // Change is how a row differs.
@@ -262,8 +277,14 @@ func Differing(a, b domain.Envelope) []string {
 		name string
 		same bool
 	}{
-		{"type", a.Type == b.Type}, {"stream", a.Stream == b.Stream}, {"revision", a.Revision == b.Revision}, {"version", a.Version == b.Version},
-		{"data", bytes.Equal(a.Data, b.Data)}, {"time", a.Time.Equal(b.Time)}, {"meta", a.Meta == b.Meta}, {"id", a.ID == b.ID},
+		{"type", a.Type == b.Type},
+		{"stream", a.Stream == b.Stream},
+		{"revision", a.Revision == b.Revision},
+		{"version", a.Version == b.Version},
+		{"data", bytes.Equal(a.Data, b.Data)},
+		{"time", a.Time.Equal(b.Time)},
+		{"meta", a.Meta == b.Meta},
+		{"id", a.ID == b.ID},
 	} {
 		if !one.same {
 			fields = append(fields, one.name)

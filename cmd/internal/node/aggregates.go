@@ -10,20 +10,21 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of an aggregateCache. Other aggregates are read from the log.
+// maxAggregates and maxAggregateBytes bound an aggregateCache. An aggregate that is not in
+// it is read from the log.
 const (
 	maxAggregates     = 16384
 	maxAggregateBytes = 128 << 20
 	maxTail           = 1024 // events of one stream that are not folded yet
 )
 
-// aggregateCache holds the aggregates that were used last. Of each it has hashes of the
-// ids of all commands that wrote to the stream.
+// aggregateCache keeps the most recently used aggregates, each with hashes of the ids of
+// all commands that wrote to its stream.
 type aggregateCache struct {
 	mu       sync.Mutex
 	seed     maphash.Seed
 	streams  map[domain.StreamID]*list.Element // of *cachedAggregate
-	recent   *list.List                        // the one used last in front
+	recent   *list.List                        // the most recently used first
 	bytes    int
 	maxCount int
 	maxBytes int

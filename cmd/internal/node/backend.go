@@ -33,8 +33,8 @@ func (b backend) Do(ctx context.Context, call transport.Call) (commands.Result, 
 	return result, err
 }
 
-// Append appends an event that was made outside. Where an area decides such events, its
-// command does.
+// Append appends an event that a client made. If an area has a command that decides such
+// events, that command runs.
 func (b backend) Append(ctx context.Context, stream domain.StreamID, expected domain.Revision, event domain.Event, call transport.Call) (commands.Result, error) {
 	call.Command = b.node.bus.Bridged(stream, expected, event)
 	return b.Do(ctx, call)
@@ -141,7 +141,7 @@ func (b backend) Health(ctx context.Context) (transport.Health, error) {
 const (
 	busyOutbox = 1024    // commands of reactors waiting
 	busyLag    = 10_000  // positions a read model is behind
-	sparseLag  = 8 << 20 // the same where positions have gaps
+	sparseLag  = 8 << 20 // the same for a log whose positions have gaps
 )
 
 // outboxHealth reports whether commands of reactors are run as fast as they come.
@@ -193,7 +193,7 @@ func (b backend) projectionsHealth(head domain.Position, check teller) {
 
 func (b backend) leasesHealth(ctx context.Context, check teller) error {
 	var due []work.Deadline
-	if !b.node.config.ReadOnly { // a read-only node decides none
+	if !b.node.config.ReadOnly { // a read-only node decides no deadlines
 		now, presence := b.node.moment()
 		policy, err := b.node.policyInForce(now)
 		if err != nil {

@@ -73,7 +73,7 @@ func (n *Node) TickOnce(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if !n.config.Manual && n.store.Position() < n.opened {
-		return 0, nil // by read models that are behind, deadlines may seem due that were extended
+		return 0, nil // behind the log, a deadline may seem to have passed though it was extended
 	}
 	now, presence := n.watchClock()
 	var due []commands.Timed
@@ -221,7 +221,7 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 		}
 		return l.zombie(node, last.dead, held)
 	}
-	if _, trains := l.trains[node]; trains { // with or without an item; its idle time begins again afterwards
+	if _, trains := l.trains[node]; trains { // whether or not it has an item; its idle time begins again afterwards
 		n.levels.works(node, l.now)
 		return nil, nil
 	}
@@ -289,12 +289,12 @@ func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	return picked.Type, nil
 }
 
-// eager reports whether every step reads the current state of everything.
+// eager reports whether every command and tick has to read the log again, because another
+// writer may have appended.
 func (n *Node) eager() bool { return n.config.Manual && !n.config.Paced }
 
-// expectNodes starts to watch the nodes that the read models call alive and that were not
-// heard from since this process started. For nodes that it watches already it reads no
-// row, only the key.
+// expectNodes begins to watch the nodes that are alive by the read models and that this
+// process has not heard from. Of a node that it watches already it reads only the key.
 func (n *Node) expectNodes(v projections.View, now time.Time) error {
 	for row, err := range nodesview.NodesTable.RawScan(v, projections.Span{}) {
 		if err != nil {

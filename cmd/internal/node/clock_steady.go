@@ -41,18 +41,18 @@ type Clock struct {
 // clocks are the clocks of the system.
 type clocks struct {
 	read func() reading
-	// slept returns how long the machine was suspended since some fixed moment; always
-	// the same where that is not known. It costs more than read and is called seldom.
+	// slept returns how long the machine was suspended since some fixed moment; a constant
+	// where the system does not say. It costs more than read and is called seldom.
 	slept func() time.Duration
-	// stood returns how long the process was stopped since it began; nil: it was stopped
-	// between two readings that are far apart.
+	// stood returns how long the process was stopped since it began. If it is nil, the
+	// process counts as stopped between two readings that are at least leastPause apart.
 	stood func() time.Duration
 }
 
 // reading is one reading of the clocks.
 type reading struct {
 	wall time.Time     // without a monotonic part
-	ran  time.Duration // that the machine was awake, since some fixed moment
+	ran  time.Duration // how long the machine was awake since some fixed moment
 }
 
 const (
@@ -60,14 +60,15 @@ const (
 	// clock at most: a twentieth. Leases are renewed after a third of their time, so this
 	// does not end them.
 	followPart = 20
-	// leastSleep is the shortest suspension that is told from the time between two readings.
+	// leastSleep is the shortest suspension that is added to the clock. Shorter ones add
+	// up until they are as long.
 	leastSleep = time.Second
 	// leastPause is the shortest time between two readings after which the process counts
 	// as stopped. Node.beat reads five times as often.
 	leastPause = 5 * tickEvery
 )
 
-// newClock returns a clock that begins at the wall clock.
+// newClock returns a clock that begins at the time of the wall clock.
 func newClock(system clocks) *Clock {
 	first := system.read()
 	return &Clock{system: system, now: first.wall, last: first, slept: system.slept(), presence: commands.Presence{There: first.wall}}
@@ -91,9 +92,10 @@ func (c *Clock) NotBefore(moment time.Time) {
 	}
 }
 
-// TakeOver moves the clock ahead to a moment, if it is before it, when the node begins to
-// decide after others did. Their clocks may differ from this one, and the node did not
-// hear the holders of leases: leases from before count as given before the node started.
+// TakeOver is called when the node begins to decide after others did. It moves the clock
+// ahead to a moment, if it is before it, because the clocks of the others may differ.
+// Leases from before count as given before the node started, because the node did not hear
+// their holders.
 func (c *Clock) TakeOver(moment time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -110,7 +112,7 @@ func (c *Clock) Now() time.Time {
 	return now
 }
 
-// Read returns the time, and when the node was able to hear others.
+// Read returns the time, and since when the node has been able to hear others.
 func (c *Clock) Read() (time.Time, commands.Presence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,8 +161,8 @@ func (c *Clock) Off() time.Duration {
 }
 
 const (
-	// maxFloorLooks is the number of events at the end of the log among which the last
-	// event that a node wrote is looked for: an imported recording may come after it.
+	// maxFloorLooks is the number of events at the end of the log among which clockFloor
+	// looks for the last one that a node wrote: an imported recording may come after it.
 	maxFloorLooks = 4096
 	// maxFloorAhead is how far ahead of the wall clock the time of an event may be. It is
 	// large, because a machine that lost its time begins in 1970.
@@ -188,8 +190,9 @@ func clockFrom(config Config) (*Clock, error) {
 	return clock, nil
 }
 
-// clockFloor returns the time of the last event that a node wrote, other than in a term if
-// that is not 0. It is zero if there is none, or if that time is too far ahead to believe.
+// clockFloor returns the time of the last event that a node wrote. If term is not 0,
+// events of that term do not count. The time is zero if there is no such event, or if it
+// is too far ahead to be believed.
 func clockFloor(ctx context.Context, config Config, now time.Time, term uint64) (time.Time, error) {
 	looked := 0
 	for e, err := range config.Log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
@@ -200,7 +203,7 @@ func clockFloor(ctx context.Context, config Config, now time.Time, term uint64) 
 			break
 		}
 		if e.Meta.Node == "" || e.Meta.Command == "" || term > 0 && e.Meta.Term == term {
-			continue // no node wrote it, or this one in its term
+			continue // no node wrote it, or this node did in the given term
 		}
 		ahead := e.Time.Sub(now)
 		if ahead > maxFloorAhead {
@@ -215,8 +218,8 @@ func clockFloor(ctx context.Context, config Config, now time.Time, term uint64) 
 	return time.Time{}, nil
 }
 
-// shownOff is the difference between the wall clock and the node's clock from which on it
-// is reported.
+// shownOff is the least difference between the wall clock and the node's clock, in either
+// direction, and the least pause of the process that is reported.
 const shownOff = 5 * time.Second
 
 // watchClock reads the clock, reports a wall clock that was stepped, and allows for the
@@ -249,8 +252,8 @@ func (n *Node) watchClock() (time.Time, commands.Presence) {
 	return now, presence
 }
 
-// moment returns the time, and when the node was able to hear the holders of leases. A
-// node whose clock is Config.Clock always was.
+// moment returns the time, and since when the node has been able to hear the holders of
+// leases. A node whose clock is Config.Clock has always been.
 func (n *Node) moment() (time.Time, commands.Presence) {
 	if n.steady == nil {
 		return domain.Instant(n.clock()), commands.Presence{}

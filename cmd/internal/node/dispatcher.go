@@ -15,7 +15,7 @@ import (
 const (
 	maxWaiting    = 8192 // commands that wait to be decided; further ones are refused
 	maxCalls      = 512  // commands of one group
-	maxUnfinished = 1024 // commands of which a part was not stored and that were not repeated
+	maxUnfinished = 1024 // commands of which a part was not stored, kept until they are repeated
 	maxAgain      = 16   // how often a command is decided again after a conflict
 )
 
@@ -39,7 +39,7 @@ type dispatcher struct {
 	queue  *work.Queue
 	known  knownNodes
 	recent *recent
-	term   uint64 // that the node has taken over; 0: the log has no terms
+	term   uint64 // the term for which the node has taken over; 0: the log has no terms
 	behind bool   // other leaders may have appended since the queue was last up to date
 	// unfinished are commands of which only a part was stored. When one is repeated, it
 	// continues after that part.

@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Order is a command for a node, with where it comes from.
+// Order is a command for a node, with its origin.
 type Order struct {
 	ID, Actor, Causation, Correlation string
 	Command                           domain.Command
@@ -49,7 +49,7 @@ func (n *Node) Do(ctx context.Context, order Order) (commands.Result, error) {
 	if domain.NodeCommand(order.ID) {
 		return n.run(ctx, order, facts)
 	}
-	// The id is a key that a caller chose, who may have used it for another command.
+	// The id is a key that the caller chose, and may have used for another command before.
 	if facts.Request, err = commands.Digest(wiring.FastCodec{}, order.Command); err != nil {
 		return commands.Result{}, err
 	}
@@ -83,9 +83,9 @@ func (n *Node) run(ctx context.Context, order Order, facts domain.Facts) (comman
 	return n.finish(ctx, order, facts, result, err)
 }
 
-// asAtFirst gives a repeated command the time and the policy of its first run, so that it
-// is not refused for what was allowed then. A batch also gets which of its items were
-// refused.
+// asAtFirst returns the facts with the time and the policy of the first run of a repeated
+// command, so that the command is not refused for what was allowed then. The facts of a
+// batch also name the items that the first run refused.
 func (n *Node) asAtFirst(ctx context.Context, facts domain.Facts, first domain.Position) (domain.Facts, error) {
 	e, err := eventAt(ctx, n.log, first)
 	if err != nil {

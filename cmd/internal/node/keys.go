@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The bounds of what is kept of the keys of callers. On the stream that its command wrote
-// to, a key is known for as long as the stream exists.
+// maxKeys and keysLast bound what is kept of the keys of callers. On the stream that its
+// command wrote to, a key is known for as long as the stream exists.
 const (
 	maxKeys    = 1 << 18 // keys, and events at the end of the log that are read for them
 	keysLast   = 24 * time.Hour

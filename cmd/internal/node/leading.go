@@ -203,7 +203,7 @@ func (d *dispatcher) reset(term uint64) {
 	clear(d.unfinished)
 }
 
-// leaderHealth reports which node leads. Where no command is taken, none does.
+// leaderHealth reports which node leads. A node that takes no commands reports nothing.
 func (n *Node) leaderHealth(health *transport.Health, check teller) {
 	if n.config.ReadOnly || n.config.Recording {
 		return
@@ -244,7 +244,7 @@ func (n *Node) membersHealth(ctx context.Context, check teller) {
 	}
 	state, err := log.State(ctx)
 	if err != nil || state.Role != "leader" || state.ForTicks < leadsSince {
-		return // an error is one of the log, which has a check of its own
+		return // the check of the log reports the error
 	}
 	var silent, refused []string
 	voters, answer := 0, 0

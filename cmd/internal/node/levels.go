@@ -24,9 +24,9 @@ type levels struct {
 	mu     sync.Mutex
 	nodes  map[domain.NodeID]seen
 	seeded time.Time
-	looked time.Time // for idle nodes
+	looked time.Time // the last search for idle nodes
 	cycle  time.Time // when the period began in which deaths are counted
-	deaths int       // nodes that were given up in it
+	deaths int       // nodes that were given up in this period
 	// The nodes at which the last searches for idle and busy nodes ended. Only Tick uses
 	// them.
 	idleTurn, busyTurn domain.NodeID
@@ -38,9 +38,9 @@ type seen struct {
 	word     time.Time // when the node itself last called; zero: not yet
 	level    nodes.Level
 	readings nodes.Readings
-	asked    []string  // for what its last claim did since it registered: task types and words; empty: for anything
-	idle     time.Time // since when its GPU load is below the idle limit; zero: it is not, or not known
-	dead     time.Time // the same for the zombie limit
+	asked    []string  // what its last claim since it registered asked for: task types and words; empty: anything
+	idle     time.Time // since when its GPU load is below the idle limit; zero: it is above, or not known
+	dead     time.Time // since when its GPU load is below the zombie limit; zero as for idle
 }
 
 func newLevels() *levels { return &levels{nodes: map[domain.NodeID]seen{}} }
@@ -79,7 +79,8 @@ func (s *seen) report(level nodes.Level, at time.Time, policy nodes.Policy) {
 	s.dead = since(s.dead, at, level.GPUPercent, policy.Idle.ZombieGPUPercent)
 }
 
-// since returns the time since which a load is below a limit. An unknown load is not.
+// since returns the time since which a load has been below a limit; zero if it is not
+// below, or not known. before is the result for the previous report.
 func since(before, at time.Time, load *float64, limit float64) time.Time {
 	switch {
 	case load == nil || *load >= limit:
@@ -147,7 +148,7 @@ func (l *levels) lastWord(node domain.NodeID) time.Time {
 	return l.nodes[node].word
 }
 
-// expect counts the silence of a node that has not been heard from yet from a time on.
+// expect begins to count the silence of a node that has not been heard from yet.
 func (l *levels) expect(node domain.NodeID, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -156,8 +157,8 @@ func (l *levels) expect(node domain.NodeID, at time.Time) {
 	}
 }
 
-// resume moves the times of nodes by a period, ending at a moment, in which this node
-// could not hear them.
+// resume moves the times of nodes forward by a period, ending at a moment, in which this
+// node could not hear them.
 func (l *levels) resume(at time.Time, away time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -78,8 +78,8 @@ type Config struct {
 	// and decides no deadlines. Its read models must be in a folder of their own, because
 	// reactors do not get the events that were folded without them.
 	ReadOnly bool
-	// Recording says that the node is only a means to fold a log that others wrote: it is
-	// none of their nodes, so its health is that of the log alone.
+	// Recording says that the node exists only to fold a log that others wrote. It is no
+	// member of their cluster, so its health is that of the log alone.
 	Recording bool
 	// Rebuilt says that the read models were discarded and are built again: reactors begin
 	// after the last event that the log says is settled.
@@ -95,7 +95,8 @@ type Config struct {
 	// QueueBytes is about the memory that live items may take. When they take more,
 	// callers cannot add items; 0 means no bound.
 	QueueBytes int64
-	// Facts and Level are what the node tells other nodes about itself; nil: nothing.
+	// Facts and Level return what the node sends to other nodes about itself; nil:
+	// nothing.
 	Facts json.RawMessage
 	Level func() nodes.Level
 	// Known is added to the facts of every command, for the areas that use it.
@@ -120,7 +121,7 @@ type Node struct {
 	match   *matching.Expressions
 	clock   func() time.Time
 	steady  *Clock        // behind clock; nil: clock is Config.Clock
-	off     time.Duration // of the wall clock, as it was last reported
+	off     time.Duration // difference of the wall clock when it was last reported
 
 	presence   commands.Presence // as of the last tick
 	refusedDue map[string]int    // successive ticks in which a command of the clock was refused, by its id
@@ -217,7 +218,7 @@ func (n *Node) failuresAgain() error {
 	letters, err := n.store.DeadLetters()
 	for _, letter := range letters {
 		if letter.Command != "" {
-			continue // it comes from an event in the log
+			continue // its failure is an event of the log already
 		}
 		select {
 		case n.failures <- store.Failure{
@@ -225,7 +226,7 @@ func (n *Node) failuresAgain() error {
 			Err: errors.New(letter.Error), Attempts: letter.Attempts,
 		}:
 		default:
-			return err // the others are old
+			return err // the channel is full; the failures that are left are old
 		}
 	}
 	return err
@@ -265,8 +266,8 @@ func (n *Node) Lend(part any) { n.parts = append(n.parts, part) }
 // Now returns the time of the node.
 func (n *Node) Now() time.Time { return n.clock() }
 
-// Moment returns the time for questions about the present: now or, on a read-only node,
-// the time of the last event.
+// Moment returns the time that questions about the present are answered for: now or, on a
+// read-only node, the time of the last event.
 func (n *Node) Moment() time.Time {
 	if n.config.ReadOnly {
 		for e, err := range n.log.ReadAll(context.Background(), eventlog.End, eventlog.Backward, eventlog.Filter{}) {
@@ -335,7 +336,7 @@ const (
 	ModelsFolder = "models"
 	// ReadOnlyFolder holds the read models of a node that only shows the log.
 	ReadOnlyFolder = "models-read-only"
-	// ElsewhereFile names the log of a data folder that has only the read models of it.
+	// ElsewhereFile is in a data folder that has only read models. It names their log.
 	ElsewhereFile = "LOG"
 )
 

@@ -14,7 +14,7 @@ import (
 type readPolicy struct {
 	document domain.Policy
 	name     string
-	row      []byte // that it was decoded from
+	row      []byte // the row that the document was decoded from
 	at       time.Time
 }
 

@@ -15,11 +15,11 @@ import (
 
 // The bounds of claims that wait.
 const (
-	maxPolls  = 2048                   // that wait at once; further ones are refused
-	pollTurns = 64                     // that are decided again at the same time, so that heartbeats are not held up
-	pollLook  = time.Second            // after which a claim is decided again without an event: gates also open with time
-	pollRest  = 20 * time.Millisecond  // least time between two decisions of a claim, plus
-	pollEach  = 100 * time.Microsecond // for each claim that waits: all of them are decided 10,000 times a second at most
+	maxPolls  = 2048                   // claims that wait; further ones are refused
+	pollTurns = 64                     // claims that are decided again at once; more would hold up heartbeats
+	pollLook  = time.Second            // time after which a claim is decided again without an event, because gates also open with time
+	pollRest  = 20 * time.Millisecond  // least time between two decisions of a claim, to which pollEach is added
+	pollEach  = 100 * time.Microsecond // for each claim that waits, so that all of them are decided 10,000 times a second at most
 )
 
 // polls are the claims that found nothing and wait for an item. Each is decided again as a
@@ -143,7 +143,8 @@ func (n *Node) pollOnce(ctx context.Context, order Order) (commands.Result, erro
 	return n.Do(ctx, order)
 }
 
-// awaitChange waits until a claim is to be decided again. over says that its wait is over.
+// awaitChange waits until a claim is to be decided again. It returns over when the wait of
+// the claim has ended.
 func awaitChange(ctx context.Context, end, look <-chan time.Time, changed <-chan struct{}, rested *time.Timer) (over bool, err error) {
 	select {
 	case <-ctx.Done():

@@ -61,8 +61,8 @@ func (n *Node) ready(ctx context.Context) error {
 }
 
 // awaitApplied waits until a replicated log has the events that the read models have
-// applied. After a crash it may lack those that were not synced, until they are applied
-// again from its entries.
+// applied. After a crash the log may lack events that were not synced, until it has
+// applied their entries again.
 func (n *Node) awaitApplied(ctx context.Context) error {
 	at := n.store.Position()
 	if n.config.Members == nil || n.opened >= at {

@@ -14,7 +14,7 @@ import (
 const (
 	maxRecent  = 1 << 16   // commands
 	maxLooked  = 1 << 20   // events at the end of the log that loadRecent reads
-	maxReread  = 1 << 14   // known events that refresh reads
+	maxReread  = 1 << 14   // age; nobody repeats an older command
 	recentLast = time.Hour // age; nobody repeats a command that is older
 )
 

@@ -13,16 +13,16 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// AgentConfig is what an agent is made with.
+// AgentConfig configures an agent.
 type AgentConfig struct {
 	Node    domain.NodeID
 	Hubs    []string     // addresses
-	Token   string       // that the hubs want; empty: none
-	HTTP    *http.Client // that calls hubs; nil: one of its own
+	Token   string       // the token that the hubs require; empty: none
+	HTTP    *http.Client // calls hubs; nil: a client of its own
 	Handler http.Handler // answers the calls
 	Logger  *slog.Logger
-	// Poll is how long one poll waits, and Backoff how long the pauses after failures
-	// are, from the first to the longest; zero: 25 s, 250 ms and 30 s.
+	// Poll is how long one poll waits. Backoff and Longest are the first and the longest
+	// pause after a failure. Zero: 25 s, 250 ms and 30 s.
 	Poll             time.Duration
 	Backoff, Longest time.Duration
 }
@@ -30,18 +30,18 @@ type AgentConfig struct {
 // The bounds of an agent.
 const (
 	mailboxTTL    = 90 * time.Second
-	maxAtOnce     = 32 // calls that are answered at once, of all hubs
+	maxAtOnce     = 32 // calls of all hubs together that are answered at the same time
 	answersWithin = 10 * time.Second
 )
 
-// Agent takes the calls to a node out of its mailboxes at hubs.
+// Agent takes the calls to its node from the node's mailboxes at hubs, and answers them.
 type Agent struct {
 	config AgentConfig
 	caller peer.Caller
-	places chan struct{} // of calls that are answered
+	places chan struct{} // one token for each call that is being answered
 }
 
-// NewAgent makes an agent. Addresses that are none are an error here.
+// NewAgent makes an agent. An address of a hub that is not valid is an error.
 func NewAgent(config AgentConfig) (*Agent, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -63,8 +63,8 @@ func NewAgent(config AgentConfig) (*Agent, error) {
 
 func (a *Agent) client(hub string) (*transport.Client, error) { return a.caller.New(hub, wire.Area()) }
 
-// Run takes calls from every hub until ctx ends. A hub that does not answer is
-// asked again, for ever.
+// Run takes calls from every hub until ctx ends. It retries a hub that does not answer
+// without end.
 func (a *Agent) Run(ctx context.Context) error {
 	var hubs sync.WaitGroup
 	for _, address := range a.config.Hubs {
@@ -78,7 +78,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-// attend keeps the mailbox at one hub.
+// attend registers the node at one hub and takes calls from its mailbox there until ctx
+// ends.
 func (a *Agent) attend(ctx context.Context, hub *transport.Client, logger *slog.Logger) {
 	var calls sync.WaitGroup
 	defer calls.Wait()
@@ -107,15 +108,15 @@ func (a *Agent) attend(ctx context.Context, hub *transport.Client, logger *slog.
 			logger.Warn("a hub gives no calls; it is asked again until it does", "error", err)
 			told = true
 		}
-		registered = false // what it had given before is to be given again
+		registered = false // register again, so that calls that were delivered but not answered are delivered again
 		if !pauses.Wait(ctx) {
 			return
 		}
 	}
 }
 
-// round polls once and has what comes answered. It asks for no more than there are
-// places for, and takes no more.
+// round polls a hub once and begins to answer the calls that it returns. It asks for no
+// more calls than there is room to answer, and refuses an answer with more.
 func (a *Agent) round(ctx context.Context, hub *transport.Client, calls *sync.WaitGroup) error {
 	select {
 	case a.places <- struct{}{}:
@@ -148,8 +149,9 @@ func (a *Agent) round(ctx context.Context, hub *transport.Client, calls *sync.Wa
 	return nil
 }
 
-// answer has a call answered and brings the answer back, again while the call has
-// time. What cannot be brought back is delivered again once the node registers.
+// answer runs a call and sends the answer to the hub, with retries until the deadline of
+// the call. A call whose answer could not be sent is delivered again when the node
+// registers.
 func (a *Agent) answer(ctx context.Context, hub *transport.Client, one wire.Delivery) {
 	left := min(max(time.Until(one.Deadline), time.Second), longestKeep)
 	within, cancel := context.WithTimeout(ctx, left)

@@ -1,13 +1,13 @@
-// Package relay moves calls to nodes that can call out but not be called. A Hub holds
-// their mailboxes and serves the endpoints of transport/relay; an Agent, on such a
-// node, takes its calls from one hub or several and has the node's own handler answer
-// them.
+// Package relay delivers calls to nodes that can make calls but not receive them. A Hub
+// holds the mailboxes of such nodes and serves the endpoints of transport/relay. An Agent,
+// which runs on such a node, takes calls from one or several hubs and has the node's own
+// handler answer them.
 //
-// A call that changes something is a fact before it is delivered, and it is delivered
-// again after a crash of either side: the target knows a repetition by the caller's
-// key. The caller's credential is in memory alone. After a crash of the hub a call
-// that came with one waits until its caller makes it again.
+// A call that changes something is recorded in the log before it is delivered. It is
+// delivered again after a crash of either side, and the target recognizes a repetition by
+// the caller's key. The caller's credential is kept in memory only: after a crash of the
+// hub, a call that came with a credential waits until its caller repeats it.
 //
-// Read hub.go (what a hub holds), forward.go and poll.go (the two sides of a
-// mailbox), then agent.go.
+// Read hub.go (the mailboxes), forward.go and poll.go (the two sides of a mailbox), then
+// agent.go.
 package relay

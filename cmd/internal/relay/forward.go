@@ -15,18 +15,17 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// The times of calls.
+// The times of calls at a hub.
 const (
-	longestWait = 25 * time.Second  // of a poll, and of who waits for an answer
-	keepCalls   = 120 * time.Second // that are kept, until they expire
+	longestWait = 25 * time.Second  // the longest wait of a poll, or of a caller for an answer
+	keepCalls   = 120 * time.Second // how long a kept call lives unless its caller asks for another time
 	longestKeep = 24 * time.Hour
 )
 
-// travelling are the headers that go with a call, besides its key and the hubs that
-// it came through.
+// travelling are the headers that are delivered with a call, besides its key and its hops.
 var travelling = []string{authorization, "Rift-Actor", "Rift-Causation", "Rift-Correlation", "Accept", "If-None-Match", "X-Request-Id", "Traceparent"}
 
-// maxHeader bounds one header that goes with a call.
+// maxHeader bounds one header of a call, in bytes.
 const maxHeader = 8 << 10
 
 // Forward puts a call into the mailbox of its target and waits for the answer.
@@ -49,7 +48,7 @@ func (h *Hub) Forward(ctx context.Context, caller transport.Caller, ask wire.For
 		caller.ID = h.config.Now().UTC().Format("20060102T150405.000000000") + "-" + strconv.FormatUint(h.numbers.Add(1), 36)
 	}
 	named := caller.ID
-	if request.Method != http.MethodPost { // a question may bring the key of a command, and is another call
+	if request.Method != http.MethodPost { // a GET with the key of a command is another call than the command
 		named = request.Method + " " + request.Path + " " + caller.ID
 	}
 	one := &call{
@@ -74,7 +73,7 @@ func (h *Hub) Forward(ctx context.Context, caller transport.Caller, ask wire.For
 	return wire.Forwarded{CallID: one.id, Target: request.Target, Hub: h.config.Node, Response: answer}, err
 }
 
-// waitOf reads how long somebody is willing to wait.
+// waitOf returns how long a caller is willing to wait.
 func waitOf(c *domain.Checks, asked *domain.Seconds) time.Duration {
 	if asked == nil {
 		return longestWait
@@ -83,7 +82,8 @@ func waitOf(c *domain.Checks, asked *domain.Seconds) time.Duration {
 	return asked.Duration()
 }
 
-// forward makes a call, or waits for the one that is the same.
+// forward puts a call into a mailbox, or joins the callers of the same call, and waits for
+// the answer.
 func (h *Hub) forward(ctx context.Context, caller transport.Caller, box *mailbox, one *call, wait, keep time.Duration) (relay.Response, error) {
 	var known relay.Call
 	if one.kept {
@@ -112,8 +112,8 @@ func reused(key string, first relay.Request) error {
 	return domain.Errorf(domain.KeyReused, "key %s stands for another call to %s: %s %s", domain.Clip(key, 64), first.Target, first.Method, domain.Clip(first.Path, 64))
 }
 
-// enter puts a call into its mailbox, or finds the one that is the same; mine says
-// which. The caller is counted among those who wait.
+// enter puts a call into its mailbox, or finds the same call there; mine reports that it
+// put it. Either way the caller is counted as a waiter.
 func (h *Hub) enter(box *mailbox, one *call, live time.Duration, key string) (found *call, mine bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -125,7 +125,7 @@ func (h *Hub) enter(box *mailbox, one *call, live time.Duration, key string) (fo
 		if !(relay.Call{Queued: relay.CallQueued{Request: there.request}}).Same(one.request) {
 			return nil, false, reused(key, there.request)
 		}
-		there.header, there.shown = one.header, one.shown // the credential is shown again
+		there.header, there.shown = one.header, one.shown // a call that was loaded from the log has no credential until its caller repeats it
 		there.waiters++
 		h.match(box)
 		return there, false, nil
@@ -148,9 +148,9 @@ func (h *Hub) enter(box *mailbox, one *call, live time.Duration, key string) (fo
 	return one, true, nil
 }
 
-// write has a call written down, and delivers it then.
+// write appends CALL_QUEUED for a call, and makes the call ready to be delivered.
 func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, known relay.Call, keep time.Duration) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait) // it is written or not, whoever goes away
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longestWait) // the append is not given up when the caller goes away
 	defer cancel()
 	round := known.Queued.Round
 	if !known.Waits() {
@@ -164,7 +164,7 @@ func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, kno
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if one.state == relay.Answered {
-		return // the node had taken it in an earlier round, and answered meanwhile
+		return // the node took it in an earlier round, and has answered since
 	}
 	if err != nil {
 		h.end(one, relay.Response{}, err)
@@ -176,12 +176,12 @@ func (h *Hub) write(ctx context.Context, caller transport.Caller, one *call, kno
 		return
 	}
 	one.round, one.state, one.deadline = round, relay.Queued, answer.Deadline
-	h.expire(one.box) // its deadline may have come before the clock wrote that down
+	h.expire(one.box) // its deadline may have passed before the clock recorded that
 	h.match(one.box)
 }
 
-// await waits for the answer to a call. A call that is not kept ends with the last
-// who waits for it.
+// await waits for the answer to a call. A call that is not kept ends when no caller waits
+// for it any more.
 func (h *Hub) await(ctx context.Context, one *call, wait time.Duration) (relay.Response, error) {
 	h.config.Wait(ctx, wait, one.done, h.stopping)
 	h.mu.Lock()

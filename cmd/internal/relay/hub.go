@@ -17,21 +17,21 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// DefaultLimits bound what a hub holds.
+// DefaultLimits bound the mailboxes and calls of a hub.
 var DefaultLimits = wire.Limits{Mailboxes: 4096, Polls: 8, NodeCalls: 256, NodeBytes: 8 << 20, Calls: 4096, Bytes: 64 << 20}
 
-// Config is what a hub is made with.
+// Config configures a hub.
 type Config struct {
 	Backend transport.Backend
 	Node    domain.NodeID // its name
 	Now     func() time.Time
-	// Inline has a delivery written down before the poll is answered, as scripts need
-	// it; else it is written down meanwhile.
+	// Inline says that a delivery is recorded in the log before the poll is answered, for
+	// scripts. Otherwise it is recorded in the background.
 	Inline bool
 	Limits wire.Limits // zero: DefaultLimits
-	// Go runs what is written down meanwhile, and Wait waits until one of two channels
-	// is closed, a time has passed or ctx ends: for a hub that is stepped through a time
-	// of its own. nil: a goroutine, and the time of this process.
+	// Go runs work in the background. Wait waits until one of two channels is closed, a
+	// time has passed or ctx ends. Both are for a hub in simulated time; nil: a goroutine,
+	// and the time of this process.
 	Go   func(func())
 	Wait func(ctx context.Context, d time.Duration, either, or <-chan struct{})
 }
@@ -47,12 +47,12 @@ type Hub struct {
 	polls int
 
 	loading   sync.Mutex  // held by load
-	loaded    atomic.Bool // the calls that wait by the log are in their mailboxes
+	loaded    atomic.Bool // the mailboxes have the calls that wait by the log
 	numbers   atomic.Uint64
 	forwarded atomic.Uint64
 	refused   atomic.Uint64
 	notes     sync.WaitGroup
-	places    chan struct{} // of notes that are written meanwhile
+	places    chan struct{} // one token for each delivery that is being recorded in the background
 	stopping  chan struct{}
 	stopOnce  sync.Once
 }
@@ -73,7 +73,7 @@ func NewHub(config Config) *Hub {
 	return h
 }
 
-// Stop has everybody go who waits, so that a server can stop.
+// Stop ends the waits of all polls and callers, so that a server can stop.
 func (h *Hub) Stop() {
 	h.stopOnce.Do(func() {
 		h.mu.Lock()
@@ -84,7 +84,7 @@ func (h *Hub) Stop() {
 
 var errStopping = domain.Errorf(domain.Unavailable, "this hub is stopping")
 
-// Close stops the hub and waits for what is being written down.
+// Close stops the hub and waits for the work in the background.
 func (h *Hub) Close() {
 	h.Stop()
 	h.notes.Wait()
@@ -117,9 +117,10 @@ func (h *Hub) boxOf(node domain.NodeID) (*mailbox, error) {
 	return box, nil
 }
 
-// load reads the calls that wait at this hub from the log before anything else is done:
-// they count against the limits. Those over a limit were queued by an append of which the
-// hub did not learn that it was stored; they stay in the log until they expire.
+// load reads the calls that wait at this hub from the log before the hub does anything
+// else, because they count against the limits. A call may be over a limit if its append
+// was stored but failed for the hub, which then gave up its place; such a call stays in
+// the log until it expires.
 func (h *Hub) load(ctx context.Context) error {
 	if h.loaded.Load() {
 		return nil
@@ -150,8 +151,8 @@ func (h *Hub) load(ctx context.Context) error {
 	return nil
 }
 
-// waiting reads the calls that wait at this hub from the log. They are delivered again,
-// because the log does not have whether they were.
+// waiting reads the calls that wait at this hub from the log. All are delivered again,
+// because a delivery is not always recorded.
 func (h *Hub) waiting(ctx context.Context) ([]*call, error) {
 	head, err := h.config.Backend.Log().Head(ctx)
 	if err != nil {
@@ -180,7 +181,7 @@ func (h *Hub) waiting(ctx context.Context) ([]*call, error) {
 			since: row.Since, deadline: queued.Deadline, done: make(chan struct{}), header: map[string]string{"Idempotency-Key": queued.Key},
 		}
 		for name, value := range map[string]string{"Rift-Actor": meta.Actor, "Rift-Causation": meta.Causation} {
-			if value != "" && !queued.Shown { // a caller with a token shows both again
+			if value != "" && !queued.Shown { // a caller that showed a token has to repeat the call, with these headers
 				one.header[name] = value
 			}
 		}
@@ -189,7 +190,7 @@ func (h *Hub) waiting(ctx context.Context) ([]*call, error) {
 	return found, nil
 }
 
-// recall reads what the log knows of a call, and what was said when it was queued.
+// recall folds the events of a call, and returns the metadata of its CALL_QUEUED too.
 func (h *Hub) recall(ctx context.Context, id relay.CallID) (relay.Call, domain.Meta, error) {
 	var known relay.Call
 	var meta domain.Meta
@@ -208,7 +209,7 @@ func (h *Hub) recall(ctx context.Context, id relay.CallID) (relay.Call, domain.M
 	return known, meta, nil
 }
 
-// room tells why a call of a size has no place. The lock is held.
+// room returns an error if a call of a size in bytes is over a limit. The lock is held.
 func (h *Hub) room(box *mailbox, size int) error {
 	l := h.config.Limits
 	switch {
@@ -232,7 +233,7 @@ func (h *Hub) put(box *mailbox, one *call) {
 	box.bytes, h.bytes, h.calls = box.bytes+size, h.bytes+size, h.calls+1
 }
 
-// take takes a call out of its mailbox, once. The lock is held.
+// take removes a call from its mailbox and reports whether it was there. The lock is held.
 func (h *Hub) take(one *call) bool {
 	box := one.box
 	i := slices.Index(box.calls, one)
@@ -245,7 +246,7 @@ func (h *Hub) take(one *call) bool {
 	return true
 }
 
-// end takes a call out of its mailbox and tells those who wait. The lock is held.
+// end removes a call from its mailbox and wakes its waiters. The lock is held.
 func (h *Hub) end(one *call, answer relay.Response, err error) {
 	if h.take(one) && one.state != relay.Answered {
 		one.answer, one.err = answer, err
@@ -253,9 +254,9 @@ func (h *Hub) end(one *call, answer relay.Response, err error) {
 	}
 }
 
-// answered tells those who wait for a call what the answer is, and leaves the call where
-// it is until the log has that: who makes it again meanwhile is told the same, and it is
-// not delivered again. The lock is held.
+// answered wakes the waiters of a call. The call stays in its mailbox until its answer is
+// in the log, so that a caller that repeats it meanwhile gets the same answer and the call
+// is not delivered again. The lock is held.
 func (h *Hub) answered(one *call, answer relay.Response) {
 	if one.state != relay.Answered {
 		one.state, one.answer = relay.Answered, answer
@@ -263,8 +264,8 @@ func (h *Hub) answered(one *call, answer relay.Response) {
 	}
 }
 
-// expire gives up the calls whose time is over. The lock is held. That those which
-// are kept expired is written down by the clock.
+// expire ends the calls whose deadline has passed. The lock is held. The expiry of kept
+// calls is recorded by the clock, not here.
 func (h *Hub) expire(box *mailbox) {
 	now := h.config.Now()
 	for _, one := range slices.Clone(box.calls) {
@@ -274,8 +275,8 @@ func (h *Hub) expire(box *mailbox) {
 	}
 }
 
-// sweep ends the calls whose deadline is over and drops mailboxes that are empty and not
-// registered.
+// sweep ends the calls whose deadline has passed, and drops mailboxes that are empty and
+// not registered.
 func (h *Hub) sweep() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -293,8 +294,8 @@ func (h *Hub) tidy() {
 	}
 }
 
-// current gives the mailbox that stands for one which a sweep may have forgotten
-// since. The lock is held.
+// current returns the mailbox of the same node that the hub holds now, because a sweep may
+// have dropped box since. The lock is held.
 func (h *Hub) current(box *mailbox) *mailbox {
 	if there := h.boxes[box.node]; there != nil {
 		return there
@@ -303,7 +304,7 @@ func (h *Hub) current(box *mailbox) *mailbox {
 	return box
 }
 
-// owned refuses a caller that is not the one who registered the mailbox.
+// owned refuses a caller other than the one that registered the mailbox.
 func (b *mailbox) owned(caller transport.Caller, now time.Time) error {
 	switch {
 	case !b.open(now):
@@ -314,8 +315,8 @@ func (b *mailbox) owned(caller transport.Caller, now time.Time) error {
 	return nil
 }
 
-// Register opens the mailbox of a node. What the node took and did not answer is
-// to be delivered again: it registers when it starts.
+// Register opens the mailbox of a node. Calls that were delivered but not answered are
+// delivered again, because a node registers when it starts.
 func (h *Hub) Register(ctx context.Context, caller transport.Caller, ask wire.Register) (wire.Registered, error) {
 	var c domain.Checks
 	c.Name("node_id", string(ask.NodeID))
@@ -348,7 +349,7 @@ func (h *Hub) Register(ctx context.Context, caller transport.Caller, ask wire.Re
 	return wire.Registered{NodeID: ask.NodeID, Hub: h.config.Node, TTL: ask.TTL, ExpiresAt: domain.Instant(box.until), Waiting: len(box.calls)}, nil
 }
 
-// Status tells what is in the mailboxes, and what became of calls by the log.
+// Status returns the state of every mailbox, with what the log says of its calls.
 func (h *Hub) Status(ctx context.Context) (wire.Status, domain.Position, error) {
 	h.sweep()
 	rows := map[domain.NodeID]wire.Mailbox{}
@@ -397,7 +398,7 @@ func (h *Hub) Status(ctx context.Context) (wire.Status, domain.Position, error) 
 	return status, position, nil
 }
 
-// Counts tells what the hub holds.
+// Counts returns how much the hub holds.
 func (h *Hub) Counts() wire.Counts {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -8,28 +8,28 @@ import (
 	"github.com/ringrift/rift/domain/relay"
 )
 
-// mailbox is what waits for a node. The hub's lock guards it.
+// mailbox holds the calls and the polls of one node. The hub's lock guards it.
 type mailbox struct {
 	node    domain.NodeID
-	owner   string // who registered it: the key of a caller
+	owner   string // the key of the caller that registered it
 	ttl     time.Duration
-	until   time.Time // registered so long; zero: not at all
-	polls   []*poll   // that wait, the oldest first
+	until   time.Time // when the registration ends; zero: not registered
+	polls   []*poll   // waiting polls, the oldest first
 	calls   []*call   // in the order in which they came
 	bytes   int
 	refused uint64
 }
 
-// call is one that is on its way.
+// call is a call in a mailbox.
 type call struct {
 	box      *mailbox
 	id       relay.CallID
 	request  relay.Request
-	header   map[string]string // what travels with it
+	header   map[string]string // delivered with the call
 	shown    bool              // its caller showed a credential
 	kept     bool
 	round    int
-	state    relay.State // Unknown: it is being written down
+	state    relay.State // Unknown: CALL_QUEUED is being appended
 	since    time.Time
 	deadline time.Time
 	waiters  int
@@ -38,17 +38,18 @@ type call struct {
 	err      error
 }
 
-// authorization is the header that no log has.
+// authorization is the header of the credential, which is never written to a log.
 const authorization = "Authorization"
 
-// ready tells a call that can be delivered.
+// ready reports whether a call can be delivered: it is queued, and has the credential that
+// its caller showed.
 func (c *call) ready() bool {
 	return c.state == relay.Queued && (!c.shown || c.header[authorization] != "")
 }
 
 func (b *mailbox) open(now time.Time) bool { return now.Before(b.until) }
 
-// wait is that of a hub in the time of this process.
+// wait is the default of Config.Wait.
 func wait(ctx context.Context, d time.Duration, either, or <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

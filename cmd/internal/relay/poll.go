@@ -16,19 +16,19 @@ import (
 // The bounds of one answer to a poll.
 const (
 	maxDelivered      = 16
-	maxDeliveredBytes = 1 << 20 // and one call more
+	maxDeliveredBytes = 1 << 20 // the last call may go beyond it
 )
 
-// poll is one that waits for calls.
+// poll is a poll that waits for calls.
 type poll struct {
 	box   *mailbox
 	max   int
-	calls []*call       // once done is closed
-	done  chan struct{} // closed when there are some
+	calls []*call       // set when done is closed
+	done  chan struct{} // closed when there are calls
 }
 
-// match hands calls to the polls that wait, in the order in which both came. The
-// lock is held.
+// match gives calls that are ready to the polls that wait, both in the order in which they
+// came. The lock is held.
 func (h *Hub) match(box *mailbox) {
 	for len(box.polls) > 0 {
 		calls := box.deliver(box.polls[0].max)
@@ -42,7 +42,7 @@ func (h *Hub) match(box *mailbox) {
 	}
 }
 
-// deliver takes the next calls, which are delivered from then on.
+// deliver returns at most a number of calls that are ready, and marks them as delivered.
 func (b *mailbox) deliver(most int) []*call {
 	var calls []*call
 	bytes := 0
@@ -60,7 +60,7 @@ func (b *mailbox) deliver(most int) []*call {
 	return calls
 }
 
-// Poll gives the calls that wait for a node, waiting for one.
+// Poll returns the calls of a node that are ready. If there are none, it waits for one.
 func (h *Hub) Poll(ctx context.Context, caller transport.Caller, ask wire.Poll) (wire.Polled, error) {
 	var c domain.Checks
 	c.Name("node_id", string(ask.NodeID))
@@ -94,7 +94,7 @@ func (h *Hub) Poll(ctx context.Context, caller transport.Caller, ask wire.Poll) 
 		err = errStopping
 	default:
 	}
-	if err != nil { // nobody is there to take them, or to take their answers
+	if err != nil { // the caller is gone, or no answers can be taken
 		for _, one := range calls {
 			if one.state == relay.Delivered {
 				one.state = relay.Queued
@@ -115,7 +115,8 @@ func (h *Hub) Poll(ctx context.Context, caller transport.Caller, ask wire.Poll) 
 	return polled, err
 }
 
-// line gives the calls that are there; else it lines up a poll.
+// line returns the calls that are ready; if there are none, it adds a waiting poll to the
+// mailbox.
 func (h *Hub) line(box *mailbox, caller transport.Caller, most int) (*poll, []*call, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -138,7 +139,7 @@ func (h *Hub) line(box *mailbox, caller transport.Caller, most int) (*poll, []*c
 	return mine, nil, nil
 }
 
-// stand waits in line.
+// stand waits until a poll gets calls, or its wait is over.
 func (h *Hub) stand(ctx context.Context, mine *poll, wait time.Duration) []*call {
 	h.config.Wait(ctx, wait, mine.done, h.stopping)
 	h.mu.Lock()
@@ -152,11 +153,12 @@ func (h *Hub) stand(ctx context.Context, mine *poll, wait time.Duration) []*call
 	return mine.calls
 }
 
-// note has it written down that a call was delivered. Nobody waits for that, and
-// nothing depends on it: a call that was not answered is delivered again.
+// note records in the log that a call was delivered. Nothing depends on it: a call that
+// was not answered is delivered again.
 func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
 	write := func(ctx context.Context) {
-		// One that fails leaves the call as it was, to be delivered again after a crash.
+		// After a failure the log says that the call is queued, and it is delivered again
+		// after a crash.
 		_, _ = h.config.Backend.Do(ctx, transport.Call{
 			ID: fmt.Sprintf("%sdeliver/%s/%d", domain.RelayCommands, id, round), Command: relaycmd.DeliverCall{CallID: id},
 		})
@@ -168,12 +170,12 @@ func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
 	select {
 	case h.places <- struct{}{}:
 	default:
-		return // the answer will say that it was delivered
+		return // too many are being recorded; the answer implies the delivery
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
-	case <-h.stopping: // Close waits for what was begun before
+	case <-h.stopping: // Close waits only for what was begun before
 		<-h.places
 		return
 	default:
@@ -186,8 +188,8 @@ func (h *Hub) note(ctx context.Context, id relay.CallID, round int) {
 	})
 }
 
-// Result takes the answer to a call: it goes to who waits, and to the log if the
-// call is kept. The same answer may come twice.
+// Result takes the answer to a call. It wakes the waiters and, if the call is kept,
+// appends the answer to the log. The same answer may come twice.
 func (h *Hub) Result(ctx context.Context, caller transport.Caller, ask wire.Result) (wire.Resulted, error) {
 	var c domain.Checks
 	c.Name("node_id", string(ask.NodeID))
@@ -206,7 +208,7 @@ func (h *Hub) Result(ctx context.Context, caller transport.Caller, ask wire.Resu
 		return wire.Resulted{}, err
 	}
 	resulted := wire.Resulted{CallID: ask.CallID}
-	var one *call // nil: one that is not held here is on the log, or nowhere
+	var one *call // nil: the call is only in the log, or is not known
 	if i := slices.IndexFunc(box.calls, func(c *call) bool { return c.id == ask.CallID }); i >= 0 {
 		one = box.calls[i]
 		resulted.Waited = one.waiters > 0

@@ -13,8 +13,8 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// run has the node's own handler answer a call. Who calls, and whether it may, is
-// the handler's to check: the credential came along.
+// run calls the node's own handler. The handler checks the caller and its permission,
+// because the credential is delivered with the call.
 func (a *Agent) run(ctx context.Context, one wire.Delivery) relay.Response {
 	if faults := one.Request.Faults(); len(faults) > 0 {
 		return problem(domain.Faulty("relay.poll", faults))
@@ -54,7 +54,7 @@ func (a *Agent) run(ctx context.Context, one wire.Delivery) relay.Response {
 	return response
 }
 
-// problem is how a call is answered that the handler did not answer.
+// problem returns the answer to a call that the handler did not answer.
 func problem(err error) relay.Response {
 	document := transport.ProblemOf(err)
 	body, failed := json.Marshal(document)
@@ -64,7 +64,7 @@ func problem(err error) relay.Response {
 	return relay.Response{Status: document.Status}.WithContent("application/problem+json", body)
 }
 
-// catcher takes down an answer, up to the bound of one.
+// catcher is the http.ResponseWriter that keeps an answer, of at most relay.MaxBody bytes.
 type catcher struct {
 	header   http.Header
 	status   int
@@ -72,17 +72,17 @@ type catcher struct {
 	overflow bool
 }
 
-// Header is that of the answer.
+// Header returns the header of the answer.
 func (c *catcher) Header() http.Header { return c.header }
 
-// WriteHeader takes down the status.
+// WriteHeader keeps the status.
 func (c *catcher) WriteHeader(status int) {
 	if c.status == 0 && status >= http.StatusOK {
 		c.status = status
 	}
 }
 
-// Write takes down a part of the body.
+// Write keeps a part of the body.
 func (c *catcher) Write(part []byte) (int, error) {
 	c.WriteHeader(http.StatusOK)
 	if c.body.Len()+len(part) > relay.MaxBody {

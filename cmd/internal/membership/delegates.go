@@ -6,7 +6,7 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// NodeMeta is what this node says of itself.
+// NodeMeta returns the metadata of this node, nil if it is longer than limit bytes.
 func (m *Member) NodeMeta(limit int) []byte {
 	encoded := m.encodeMeta()
 	if len(encoded) > limit {
@@ -15,31 +15,31 @@ func (m *Member) NodeMeta(limit int) []byte {
 	return encoded
 }
 
-// NotifyMsg takes nothing: members say no more than that they are there.
+// NotifyMsg does nothing: members exchange no messages of their own.
 func (m *Member) NotifyMsg([]byte) {}
 
-// GetBroadcasts says nothing.
+// GetBroadcasts returns nothing.
 func (m *Member) GetBroadcasts(int, int) [][]byte { return nil }
 
-// LocalState says nothing.
+// LocalState returns nothing.
 func (m *Member) LocalState(bool) []byte { return nil }
 
-// MergeRemoteState takes nothing.
+// MergeRemoteState does nothing.
 func (m *Member) MergeRemoteState([]byte, bool) {}
 
-// NotifyConflict is told of two members of one name.
+// NotifyConflict logs that two members have the same name.
 func (m *Member) NotifyConflict(existing, other *memberlist.Node) {
 	m.config.Logger.Warn("two members have one name", "name", existing.Name, "address", existing.Address(), "other", other.Address())
 }
 
-// AckPayload says nothing besides.
+// AckPayload returns nothing.
 func (m *Member) AckPayload() []byte { return nil }
 
-// logLines reads what the library says. Nothing else tells of a suspicion, or of what the
-// library refuses.
+// logLines is the log of the library. Suspicions, and packets that the library refuses,
+// are seen there only.
 type logLines struct{ m *Member }
 
-// Write takes a line.
+// Write counts what a line reports and passes it to the node's log.
 func (l logLines) Write(line []byte) (int, error) {
 	text := strings.TrimSpace(string(line))
 	_, said, _ := strings.Cut(text, "memberlist: ")
@@ -51,7 +51,7 @@ func (l logLines) Write(line []byte) (int, error) {
 		l.m.refuted++
 		l.m.mu.Unlock()
 	}
-	if strings.HasPrefix(text, "[ERR]") && strings.Contains(said, " from=") { // what came was no member's
+	if strings.HasPrefix(text, "[ERR]") && strings.Contains(said, " from=") { // the packet or connection was not from a member
 		l.m.link.refused.Add(1)
 	}
 	if strings.HasPrefix(text, "[WARN]") {

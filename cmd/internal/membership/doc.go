@@ -1,11 +1,11 @@
-// Package membership finds out which nodes are alive: hashicorp's memberlist (SWIM with
-// Lifeguard) over the node's own HTTP port, so that a cluster needs no port besides.
+// Package membership finds out which nodes are alive. It runs hashicorp's memberlist (SWIM
+// with Lifeguard) over the node's own HTTP port, so that a cluster needs no further port.
 //
-// Packets are bounded POSTs to /swim/packet, streams are connections that a GET of
-// /swim/stream was upgraded to; both are encrypted with keys that follow from the
-// cluster's tokens, and carry no token. What this node finds becomes events only where
-// it leads, and only as edges.
+// Packets are POSTs to /swim/packet of a bounded size. Streams are connections that a GET
+// of /swim/stream was upgraded to. Both are encrypted with keys that derive from the
+// cluster's tokens, and carry no token. Only the node that leads makes events of what it
+// finds, and only when the state of a member changes.
 //
-// Read member.go (joining, leaving and what is known), transport.go (how packets go),
-// then edges.go (what becomes of what was found).
+// Read member.go (joining and leaving), transport.go (how packets are sent), opinions.go
+// (the states of members), then edges.go (how changes of state become events).
 package membership

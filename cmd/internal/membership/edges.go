@@ -19,17 +19,17 @@ import (
 	wire "github.com/ringrift/rift/transport/swim"
 )
 
-// The edges, as they are reported.
+// The kinds of edges.
 const (
 	online  = "online"
 	unwell  = "unwell"
 	offline = "offline"
 )
 
-// reason is that of events which the failure detector leads to.
+// reason is the reason in events that the failure detector causes.
 const reason = "swim"
 
-// edge is one that is to be reported.
+// edge is a change of a member's state that is to be reported.
 type edge struct {
 	node  domain.NodeID
 	kind  string
@@ -37,7 +37,8 @@ type edge struct {
 	since time.Time
 }
 
-// Look drops what is long gone, and has edges reported where this node leads.
+// Look forgets members that have been gone for long and, where this node leads, reports
+// edges.
 func (o *Opinions) Look(ctx context.Context) {
 	leads := o.config.Backend != nil && (o.config.Leads == nil || o.config.Leads())
 	var edges []edge
@@ -47,7 +48,7 @@ func (o *Opinions) Look(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(o.known)) {
 		k := o.known[name]
 		if k.state == swim.SwimSuspect && now.Sub(k.since) > limit {
-			o.become(k, swim.SwimAlive) // others refuted it
+			o.become(k, swim.SwimAlive) // the other members refuted the suspicion
 		}
 		gone := k.state == swim.SwimDead || k.state == swim.SwimLeft
 		if gone && now.Sub(k.since) > forgetAfter {
@@ -65,7 +66,7 @@ func (o *Opinions) Look(ctx context.Context) {
 			o.config.Heard(domain.NodeID(name))
 		}
 		if !leads {
-			k.reported = "" // whoever leads next reports
+			k.reported = "" // so that this node reports again when it leads again
 		} else if k.reported != kind {
 			edges = append(edges, edge{domain.NodeID(name), kind, k.state, k.since})
 		}
@@ -73,7 +74,7 @@ func (o *Opinions) Look(ctx context.Context) {
 	o.mu.Unlock()
 	for _, e := range edges {
 		if e.kind != online && o.config.LastHeard != nil && o.config.LastHeard(e.node).After(e.since) {
-			continue // it is alive, whatever becomes of its packets
+			continue // it called this node since, though its packets are lost
 		}
 		if err := o.report(ctx, e); err != nil {
 			if ctx.Err() == nil {
@@ -89,9 +90,9 @@ func (o *Opinions) Look(ctx context.Context) {
 	}
 }
 
-// report makes commands of an edge. They become events where they are news to the log.
-// Their ids tell what the log had of the node: the same edge may come again after
-// another leader reported the opposite.
+// report runs the commands of an edge. A command whose state the log has already appends
+// nothing. The id of a command has the number of edges that the log has of the node, so
+// that the same edge can be reported again after another leader reported the opposite.
 func (o *Opinions) report(ctx context.Context, e edge) error {
 	row, err := o.row(ctx, e.node)
 	if err != nil {
@@ -120,7 +121,7 @@ func (o *Opinions) report(ctx context.Context, e edge) error {
 	return nil
 }
 
-// row is what the log has of a node; zero where it has nothing.
+// row returns the row of a node in the read models; zero if there is none.
 func (o *Opinions) row(ctx context.Context, node domain.NodeID) (row nodesview.NodeRow, err error) {
 	err = o.config.Backend.View(ctx, transport.At{}, 0, func(v projections.View) (err error) {
 		row, _, err = nodesview.NodesTable.Get(v, string(node))
@@ -129,7 +130,7 @@ func (o *Opinions) row(ctx context.Context, node domain.NodeID) (row nodesview.N
 	return row, err
 }
 
-// Members tells what this node thinks of the others.
+// Members lists the members with their states.
 func (o *Opinions) Members(context.Context) (wire.Members, error) {
 	answer := wire.Members{Enabled: true, Members: []wire.Row{}}
 	o.mu.Lock()
@@ -151,7 +152,8 @@ func (o *Opinions) Members(context.Context) (wire.Members, error) {
 	return answer, nil
 }
 
-// heard tells whether a member gave a sign of life since it is thought to be gone.
+// heard reports whether a member is alive, or gave a sign of life since it was thought to
+// be suspect or gone.
 func (o *Opinions) heard(node domain.NodeID, k *known) bool {
 	if k.state == swim.SwimAlive {
 		return true
@@ -159,7 +161,7 @@ func (o *Opinions) heard(node domain.NodeID, k *known) bool {
 	return k.answered.After(k.since) || o.config.LastHeard != nil && o.config.LastHeard(node).After(k.since)
 }
 
-// Status tells how the failure detector does.
+// Status returns the counters of the failure detector.
 func (m *Member) Status(context.Context) (wire.Status, error) {
 	health := m.list.GetHealthScore()
 	m.mu.Lock()

@@ -24,59 +24,60 @@ import (
 	wire "github.com/ringrift/rift/transport/swim"
 )
 
-// Config is what a member is made with.
+// Config configures a member.
 type Config struct {
 	Node    domain.NodeID
-	Cluster string   // packets of another one are refused
-	Address string   // of this node, as others call it: http://10.0.0.5:8770
+	Cluster string   // packets of other clusters are refused
+	Address string   // of this node for others, such as http://10.0.0.5:8770
 	Join    []string // addresses of members
-	Secrets []string // tokens that nodes alone have, the first to encrypt with; none: nothing is encrypted
+	Secrets []string // tokens that only nodes have; the first encrypts; none: nothing is encrypted
 	TLS     *tls.Config
 
-	Backend transport.Backend // runs the commands that edges become; nil: none do
+	Backend transport.Backend // runs the commands of edges; nil: no edge is reported
 	Leads   func() bool       // nil: this node does
-	// Heard is told of members that are alive, and LastHeard knows when a node gave a
-	// sign of life in any way; nil: nobody wants to know, nobody knows.
+	// Heard is called for members that are alive. LastHeard returns when a node last gave
+	// any sign of life. Both may be nil.
 	Heard     func(domain.NodeID)
 	LastHeard func(domain.NodeID) time.Time
 
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger
-	Tune   func(*memberlist.Config) // for tests; nil: what memberlist has for a LAN
+	Tune   func(*memberlist.Config) // for tests; nil: the settings of memberlist for a LAN
 }
 
 // The bounds and times of a member.
 const (
 	maxMembers   = 4096
-	forgetAfter  = time.Hour              // members that are dead or left
-	lookEvery    = 500 * time.Millisecond // between two looks at edges
-	rejoin       = 30 * time.Second       // between two looks for members that are to be joined
+	forgetAfter  = time.Hour              // for members that are dead or have left
+	lookEvery    = 500 * time.Millisecond // between two calls of Look
+	rejoin       = 30 * time.Second       // between two attempts to join addresses that are not members
 	leaveWithin  = time.Second
 	seedWithin   = 5 * time.Second
 	firstJoin    = 200 * time.Millisecond
 	longestJoin  = 30 * time.Second
-	unwellBefore = 2 * time.Second // a suspicion becomes an edge
+	unwellBefore = 2 * time.Second // age from which on a suspicion becomes an edge
 )
 
-// Member is this node among the others.
+// Member is this node as a member of the cluster.
 type Member struct {
 	*Opinions
 	link *link
 	list *memberlist.Memberlist
 
-	leaving bool // mu of the opinions guards it, and what follows
+	leaving bool // guarded by mu of Opinions, as are the fields below
 	refuted uint64
 	joins   wire.Joins
 	ended   sync.Once
 }
 
-// meta is what a member says of itself.
+// meta is the metadata that a member sends to the others.
 type meta struct {
 	URL  string `json:"u"`
-	Goes bool   `json:"g,omitempty"` // it leaves
+	Goes bool   `json:"g,omitempty"` // it is leaving
 }
 
-// New makes a member that has joined nobody yet. Run ends it.
+// New returns a member that has not joined the others. Run joins them, and leaves when it
+// ends.
 func New(config Config) (*Member, error) {
 	own, ip, port, err := advertised(config.Address)
 	if err != nil {
@@ -104,7 +105,8 @@ func New(config Config) (*Member, error) {
 	return m, nil
 }
 
-// keyring makes a key of each secret. One that leaked tells nothing of its token.
+// keyring derives a key from each secret, so that a key that leaked does not reveal the
+// token.
 func keyring(secrets []string) (*memberlist.Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, nil
@@ -121,7 +123,7 @@ func keyring(secrets []string) (*memberlist.Keyring, error) {
 	return ring, nil
 }
 
-// advertised reads the address of this node. It has to be one that others can call.
+// advertised parses the address of this node. It has to be one that others can call.
 func advertised(address string) (own *url.URL, ip net.IP, port int, err error) {
 	own, err = url.Parse(address)
 	if err != nil || own.Host == "" || own.Scheme != "http" && own.Scheme != "https" {
@@ -129,7 +131,7 @@ func advertised(address string) (own *url.URL, ip net.IP, port int, err error) {
 	}
 	parsed, failed := netip.ParseAddr(own.Hostname())
 	if failed != nil || parsed.IsUnspecified() {
-		// Members are told apart by their URLs; the rest is for the library alone.
+		// Members are called at their URLs, so any IP address does for the library.
 		if failed == nil {
 			return nil, nil, 0, domain.Errorf(domain.Invalid, "address %q: want one that others can call", address)
 		}
@@ -141,7 +143,7 @@ func advertised(address string) (own *url.URL, ip net.IP, port int, err error) {
 	return own, parsed.AsSlice(), port, nil
 }
 
-// Run joins, looks after members and reports edges until ctx ends; then it leaves.
+// Run joins the other members and reports edges until ctx ends. Then it leaves.
 func (m *Member) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { m.join(ctx) })
@@ -161,17 +163,17 @@ func (m *Member) Run(ctx context.Context) error {
 	m.mu.Unlock()
 	return m.end(func() {
 		if m.list.NumMembers() > 1 {
-			// Nobody to tell is nothing to fail for.
+			// The member ends even if no other member can be notified.
 			_ = m.list.UpdateNode(leaveWithin)
 			_ = m.list.Leave(leaveWithin)
 		}
 	})
 }
 
-// Kill ends the member without a word to the others, as a crash does. It is for tests.
+// Kill ends the member without notifying the others, as a crash does. It is for tests.
 func (m *Member) Kill() error { return m.end(func() {}) }
 
-// end ends the member, once, after its last words.
+// end calls lastWords and shuts the member down, once.
 func (m *Member) end(lastWords func()) (err error) {
 	m.ended.Do(func() {
 		lastWords()
@@ -180,8 +182,8 @@ func (m *Member) end(lastWords func()) (err error) {
 	return err
 }
 
-// join joins the others, again and again until one is there, and again when one of
-// them is none of the members.
+// join joins the addresses of Config.Join that are not members yet, with pauses of up to
+// longestJoin while this node is alone and every rejoin otherwise, until ctx ends.
 func (m *Member) join(ctx context.Context) {
 	pauses := peer.Backoff{First: firstJoin, Longest: longestJoin}
 	for ctx.Err() == nil {
@@ -222,7 +224,8 @@ func (m *Member) joined(count int, err error) {
 	}
 }
 
-// missing lists the hosts that are to be joined and are none of the members.
+// missing returns the addresses that are to be joined and are not members yet, as
+// host:port.
 func (m *Member) missing(ctx context.Context) []string {
 	there := map[string]bool{m.link.own.String(): true}
 	m.mu.Lock()

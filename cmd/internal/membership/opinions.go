@@ -14,12 +14,12 @@ import (
 	wire "github.com/ringrift/rift/transport/swim"
 )
 
-// Opinions is what this node thinks of the members, by what the failure detector tells
-// it, and who makes events of that. It probes nobody. It is safe for use by many
+// Opinions holds the states of the members as the failure detector reports them, and
+// reports their changes as events. It sends no probes. It is safe for use by many
 // goroutines.
 type Opinions struct {
 	config  Config
-	limit   time.Duration // of a suspicion, times the logarithm of the members
+	limit   time.Duration // longest suspicion for up to ten members; it grows with their logarithm
 	knows   func(name string, address *url.URL)
 	forgets func(name string)
 
@@ -30,7 +30,7 @@ type Opinions struct {
 	wake     chan struct{}
 }
 
-// known is what this node knows of a member.
+// known is the state of a member.
 type known struct {
 	state     swim.State
 	since     time.Time
@@ -38,11 +38,11 @@ type known struct {
 	rtt       time.Duration
 	answered  time.Time
 	suspected uint64
-	goes      bool   // it said that it leaves
-	reported  string // the last edge that became a command
+	goes      bool   // it announced that it is leaving
+	reported  string // the kind of the last edge that was reported
 }
 
-// NewOpinions makes those of a node that has heard of nobody.
+// NewOpinions returns the opinions of a node that knows no members.
 func NewOpinions(config Config) *Opinions {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
@@ -56,13 +56,14 @@ func NewOpinions(config Config) *Opinions {
 	}
 }
 
-// limitOf is for how long a suspicion may last.
+// limitOf returns the longest time that a suspicion can last in a cluster of up to ten
+// members.
 func limitOf(tune *memberlist.Config) time.Duration {
 	return time.Duration(tune.SuspicionMult*tune.SuspicionMaxTimeoutMult) * tune.ProbeInterval
 }
 
-// NotifyAlive refuses members whose names or addresses nobody may have, and more
-// than there is room for.
+// NotifyAlive refuses members with an invalid name or address, and members beyond
+// maxMembers.
 func (o *Opinions) NotifyAlive(n *memberlist.Node) error {
 	if err := domain.CheckName(n.Name); err != nil {
 		return domain.Errorf(domain.Invalid, "member %q: %w", domain.Clip(n.Name, 64), err)
@@ -78,7 +79,7 @@ func (o *Opinions) NotifyAlive(n *memberlist.Node) error {
 	return nil
 }
 
-// readMeta reads what a member says of itself.
+// readMeta decodes the metadata of a member: its address, and whether it is leaving.
 func readMeta(encoded []byte) (*url.URL, bool, error) {
 	var said meta
 	if err := json.Unmarshal(encoded, &said); err != nil {
@@ -91,7 +92,7 @@ func readMeta(encoded []byte) (*url.URL, bool, error) {
 	return address, said.Goes, nil
 }
 
-// of gives what is known of a member. The lock is held.
+// of returns the state of a member, which it adds if need be. The lock is held.
 func (o *Opinions) of(name string) *known {
 	k := o.known[name]
 	if k == nil {
@@ -113,7 +114,7 @@ func (o *Opinions) become(k *known, state swim.State) {
 	}
 }
 
-// NotifyJoin is told of a member that came, or came back.
+// NotifyJoin notes a member that has joined, or is back.
 func (o *Opinions) NotifyJoin(n *memberlist.Node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -122,7 +123,7 @@ func (o *Opinions) NotifyJoin(n *memberlist.Node) {
 	o.become(k, swim.SwimAlive)
 }
 
-// heed takes over what a member says of itself. The lock is held.
+// heed takes over the metadata of a member. The lock is held.
 func (o *Opinions) heed(n *memberlist.Node, k *known) {
 	address, goes, err := readMeta(n.Meta)
 	if err != nil {
@@ -132,14 +133,14 @@ func (o *Opinions) heed(n *memberlist.Node, k *known) {
 	o.knows(n.Name, address)
 }
 
-// NotifyUpdate is told of a member that says something else of itself.
+// NotifyUpdate notes that the metadata of a member changed.
 func (o *Opinions) NotifyUpdate(n *memberlist.Node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.heed(n, o.of(n.Name))
 }
 
-// NotifyLeave is told of a member that is dead, or left.
+// NotifyLeave notes a member that is dead, or has left.
 func (o *Opinions) NotifyLeave(n *memberlist.Node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -151,7 +152,7 @@ func (o *Opinions) NotifyLeave(n *memberlist.Node) {
 	}
 }
 
-// NotifyPingComplete is told of a member that answered a probe of this node.
+// NotifyPingComplete notes a member that answered a probe of this node.
 func (o *Opinions) NotifyPingComplete(n *memberlist.Node, rtt time.Duration, _ []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -169,7 +170,7 @@ func (o *Opinions) NotifyPingComplete(n *memberlist.Node, rtt time.Duration, _ [
 	o.probes.LastRTT, o.probes.MeanRTT = &took, &mean
 }
 
-// Suspect is told of a member that answered no probe of this node.
+// Suspect notes a member that did not answer the probes of this node.
 func (o *Opinions) Suspect(name string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -22,27 +22,27 @@ import (
 	wire "github.com/ringrift/rift/transport/swim"
 )
 
-// The bounds of what is on its way.
+// The bounds of packets and streams in transit.
 const (
-	maxSending   = 256 // packets, to all members
-	maxReceived  = 256 // packets that nobody has looked at yet
+	maxSending   = 256 // packets, to all members together
+	maxReceived  = 256 // packets that the library has not taken yet
 	packetWithin = 5 * time.Second
 )
 
-// link carries packets and streams of memberlist over HTTP.
+// link is the transport of memberlist over HTTP.
 type link struct {
-	own     *url.URL // this node, as others call it
-	cluster string   // the label of its packets
+	own     *url.URL // the URL of this node for others
+	cluster string   // the label that packets of the cluster have
 	ip      net.IP
 	port    int
 	client  *http.Client
-	tls     *tls.Config // for streams to members that are served by TLS
+	tls     *tls.Config // for streams to members that serve TLS
 	packets chan *memberlist.Packet
 	streams chan net.Conn
 
 	mu      sync.Mutex
 	urls    map[string]*url.URL // of members, by name
-	seeds   map[string]*url.URL // of those that are to be joined, by host:port
+	seeds   map[string]*url.URL // of addresses that are to be joined, by host:port
 	sending chan struct{}
 	notes   sync.WaitGroup
 	ending  context.Context
@@ -63,7 +63,7 @@ func newLink(cluster string, own *url.URL, ip net.IP, port int) *link {
 	return l
 }
 
-// trust says how members that are served by TLS are called.
+// trust sets the TLS configuration for calls to members that serve TLS.
 func (l *link) trust(calls *tls.Config) {
 	if calls != nil {
 		l.tls = calls
@@ -71,13 +71,13 @@ func (l *link) trust(calls *tls.Config) {
 	}
 }
 
-// FinalAdvertiseAddr is where others reach this node.
+// FinalAdvertiseAddr returns the IP address and the port of this node for others.
 func (l *link) FinalAdvertiseAddr(string, int) (net.IP, int, error) { return l.ip, l.port, nil }
 
-// PacketCh gives the packets that came.
+// PacketCh returns the channel of received packets.
 func (l *link) PacketCh() <-chan *memberlist.Packet { return l.packets }
 
-// StreamCh gives the connections that members opened.
+// StreamCh returns the channel of connections that members opened.
 func (l *link) StreamCh() <-chan net.Conn { return l.streams }
 
 // WriteTo sends a packet.
@@ -90,7 +90,7 @@ func (l *link) DialTimeout(address string, timeout time.Duration) (net.Conn, err
 	return l.DialAddressTimeout(memberlist.Address{Addr: address}, timeout)
 }
 
-// Shutdown ends everything that is on its way.
+// Shutdown ends what is being sent and received.
 func (l *link) Shutdown() error {
 	l.mu.Lock()
 	l.end()
@@ -100,28 +100,28 @@ func (l *link) Shutdown() error {
 	return nil
 }
 
-// know remembers the address that a member gives of itself.
+// know stores the address in a member's metadata.
 func (l *link) know(name string, address *url.URL) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.urls[name] = address
 }
 
-// forget forgets it.
+// forget drops the address of a member.
 func (l *link) forget(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.urls, name)
 }
 
-// seed remembers that a host and port are the node of an address.
+// seed stores the URL of an address that is to be joined.
 func (l *link) seed(hostport string, address *url.URL) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.seeds[hostport] = address
 }
 
-// urlOf is where a member is called.
+// urlOf returns the URL of a member.
 func (l *link) urlOf(a memberlist.Address) *url.URL {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,8 +134,8 @@ func (l *link) urlOf(a memberlist.Address) *url.URL {
 	return &url.URL{Scheme: l.own.Scheme, Host: a.Addr}
 }
 
-// WriteToAddress sends a packet, as far as anybody can tell: nobody waits for it to
-// arrive. When too many are on their way it is dropped, as a network would.
+// WriteToAddress sends a packet in the background and does not wait for its delivery. When
+// maxSending packets are in transit, it drops the packet, as a network may.
 func (l *link) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error) {
 	now := time.Now()
 	select {
@@ -148,7 +148,7 @@ func (l *link) WriteToAddress(b []byte, a memberlist.Address) (time.Time, error)
 	target := l.urlOf(a).JoinPath("/swim/packet")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.Err() != nil { // Shutdown waits for what was begun before
+	if l.ending.Err() != nil { // Shutdown waits only for what was begun before
 		<-l.sending
 		return now, l.ending.Err()
 	}
@@ -174,7 +174,7 @@ func (l *link) post(target *url.URL, body []byte) error {
 	if err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // so that the connection serves again
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 4<<10)) // so that the connection can be used again
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusNoContent && response.StatusCode != http.StatusOK {
 		return domain.Errorf(domain.Unavailable, "%s: want 204, found %d", target, response.StatusCode)
@@ -182,7 +182,7 @@ func (l *link) post(target *url.URL, body []byte) error {
 	return nil
 }
 
-// DialAddressTimeout opens a stream: a connection that a request was upgraded to.
+// DialAddressTimeout opens a stream: a connection that a request is upgraded to.
 func (l *link) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(l.ending, timeout)
 	defer cancel()
@@ -236,14 +236,14 @@ func upgrade(ctx context.Context, conn net.Conn, target *url.URL) (net.Conn, err
 	return &wire.Upgraded{Conn: conn, Reader: reader}, conn.SetDeadline(time.Time{})
 }
 
-// took takes a packet that came.
+// took passes a received packet to the library.
 func (l *link) took(from string, packet []byte) error {
 	parsed, err := netip.ParseAddrPort(from)
 	if err != nil {
 		l.refused.Add(1)
 		return domain.Faulty("request", []domain.Fault{{Field: wire.FromHeader, Reason: "want host:port"}})
 	}
-	// The library looks at the label as well, and would tell nobody but its own log.
+	// The library checks the label too, but reports a wrong one only in its log.
 	_, label, err := memberlist.RemoveLabelHeaderFromPacket(packet)
 	switch {
 	case err != nil:
@@ -263,7 +263,7 @@ func (l *link) took(from string, packet []byte) error {
 	}
 }
 
-// streamed takes a connection that came.
+// streamed passes a connection that a member opened to the library.
 func (l *link) streamed(conn net.Conn) error {
 	timer := time.NewTimer(packetWithin)
 	defer timer.Stop()

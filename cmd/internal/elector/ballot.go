@@ -14,21 +14,21 @@ import (
 	"github.com/ringrift/rift/domain/election"
 )
 
-// BallotFile is the name of a voter's ballot in its data folder.
+// BallotFile is the name of the ballot's file in the data folder of a voter.
 const BallotFile = "ballot"
 
-// maxBallot bounds the bytes of a ballot.
+// maxBallot bounds the file of a ballot, in bytes.
 const maxBallot = 4 << 10
 
-// ballotFile keeps a ballot in a folder. Losing it loses promises: a voter without
-// its ballot may vote twice in a term.
+// ballotFile keeps a ballot in a folder. If the file is lost, so are the promises: a voter
+// without its ballot may vote twice in a term.
 type ballotFile struct {
 	fs   vfs.FS
 	dir  string
 	path string
 }
 
-// onDisk is a ballot as a file has it. Sum is the CRC-32 of the rest.
+// onDisk is the content of the file. Sum is the CRC-32 of the other fields.
 type onDisk struct {
 	election.Saved
 	Sum string `json:"sum"`
@@ -38,7 +38,7 @@ func sumOf(s election.Saved) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE(fmt.Appendf(nil, "%d/%s/%v", s.Term, s.VotedFor, s.LeaseSeconds)))
 }
 
-// load reads the ballot; the zero one where none was saved.
+// load reads the ballot; zero if none was saved.
 func (f ballotFile) load() (saved election.Saved, err error) {
 	file, err := f.fs.Open(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -66,7 +66,8 @@ func readBallot(content []byte) (election.Saved, error) {
 	return kept.Saved, nil
 }
 
-// save writes the ballot so that it survives the loss of power, or changes nothing.
+// save writes the ballot so that it survives a loss of power. On an error the file is as
+// it was.
 func (f ballotFile) save(saved election.Saved) error {
 	content, err := json.Marshal(onDisk{saved, sumOf(saved)})
 	if err != nil {

@@ -22,23 +22,24 @@ type Peer interface {
 	Heartbeat(ctx context.Context, q electionedge.Heartbeat) (election.BeatAnswer, error)
 }
 
-// Config is what an elector is made with.
+// Config configures an elector.
 type Config struct {
 	Voter     *Voter
 	Peers     map[domain.NodeID]Peer   // the other voters
-	Addresses map[domain.NodeID]string // of all of them
-	// Record appends the LEADER_CHANGED of a term, and returns once the node has
-	// applied the log up to it. A conflict says that the log has a newer one.
+	Addresses map[domain.NodeID]string // of all voters
+	// Record appends the LEADER_CHANGED of a term, and returns once the node has applied
+	// the log up to it. An error with code conflict says that the log has a newer
+	// LEADER_CHANGED.
 	Record func(ctx context.Context, term uint64) error
-	// Position is up to where the node has applied the log.
+	// Position returns the position up to which the node has applied the log.
 	Position func() domain.Position
 	Logger   *slog.Logger   // nil: none
-	Draw     func() float64 // in [0, 1); nil: at random
+	Draw     func() float64 // returns a number in [0, 1); nil: a random one
 	Runtime  Runtime
 }
 
-// Elector leads the node's way to the lead, and knows whether it has it. It is safe
-// for use by many goroutines. Run moves it.
+// Elector is the candidate of a node: it runs for leader, and knows whether the node
+// leads. It is safe for use by many goroutines. Nothing happens unless Run runs.
 type Elector struct {
 	Config
 	self domain.NodeID
@@ -49,14 +50,14 @@ type Elector struct {
 	changed chan struct{}
 	poked   chan struct{}
 	calls   sync.WaitGroup
-	silent  map[domain.NodeID]string // voters that did not answer the last question, and why
-	record  uint64                   // the term that is being recorded
-	appends int                      // that are under way
+	silent  map[domain.NodeID]string // voters that did not answer the last question, with the reasons
+	record  uint64                   // the term whose LEADER_CHANGED is being appended
+	appends int                      // appends in progress
 }
 
 var _ eventlog.Leadership = (*Elector)(nil)
 
-// New makes an elector of a configured voter.
+// New returns an elector for a configured voter.
 func New(config Config) (*Elector, error) {
 	voter := config.Voter.config
 	if !voter.Electorate.Has(voter.Node) {
@@ -83,8 +84,8 @@ func New(config Config) (*Elector, error) {
 func (e *Elector) since() time.Duration            { return e.Voter.config.Since() }
 func (e *Elector) electorate() election.Electorate { return e.Voter.config.Electorate }
 
-// Run asks voters, renews and steps down until ctx ends, and then gives the
-// leadership up.
+// Run asks voters for votes, renews leases and steps down until ctx ends, and waits for
+// the calls in progress. It does not resign.
 func (e *Elector) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -100,7 +101,7 @@ func (e *Elector) Run(ctx context.Context) error {
 	}
 }
 
-// Step does what is due and says after how long to look again. Run calls it.
+// Step does what is due, and returns the time after which it is to be called again.
 func (e *Elector) Step(ctx context.Context) time.Duration {
 	_, logged := e.Voter.config.Known()
 	own := e.Voter.Ballot()
@@ -124,7 +125,8 @@ func (e *Elector) Step(ctx context.Context) time.Duration {
 	return max(next-now, time.Millisecond)
 }
 
-// follow does what the member came to. e.mu is held.
+// follow acts on the state of the member: it asks the voters, has a won election recorded
+// and announces a change of leader. e.mu is held.
 func (e *Elector) follow(ctx context.Context, ask election.Ask, asks bool) {
 	for asks {
 		ask, asks = e.put(ctx, ask)
@@ -136,11 +138,11 @@ func (e *Elector) follow(ctx context.Context, ask election.Ask, asks bool) {
 	e.tell()
 }
 
-// pending stands for the answer of a voter that was asked just now.
+// pending is the reason of a voter that was asked and whose answer may still come.
 const pending = "no answer yet"
 
-// put asks every voter. This node's own answer comes first, and at once: what it
-// promises itself is on disk before anybody else is asked.
+// put asks every voter. It asks this node's own voter first and waits for it, so that the
+// node's own promise is on disk before it asks the others.
 func (e *Elector) put(ctx context.Context, ask election.Ask) (election.Ask, bool) {
 	if ctx.Err() != nil {
 		return election.Ask{}, false
@@ -191,7 +193,8 @@ func (e *Elector) take(ctx context.Context, answer election.Answer) {
 	}
 }
 
-// question puts a question to one voter.
+// question sends a question to one voter and returns the answer. A voter that knows a
+// newer term or another leader is an answer, not an error.
 func (e *Elector) question(ctx context.Context, peer Peer, id domain.NodeID, ask election.Ask) (election.Answer, error) {
 	answer := election.Answer{Round: ask.Round, Voter: id}
 	var err error
@@ -214,7 +217,8 @@ func (e *Elector) question(ctx context.Context, peer Peer, id domain.NodeID, ask
 	return answer, err
 }
 
-// written has the log take the change of leader while a majority is bound to the node.
+// written appends the LEADER_CHANGED of a term, with retries for as long as the node holds
+// a majority's lease.
 func (e *Elector) written(ctx context.Context, term uint64) {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		e.mu.Lock()
@@ -249,15 +253,16 @@ func (e *Elector) written(ctx context.Context, term uint64) {
 	}
 }
 
-// holds tells for how long a majority is bound to the node in a term. e.mu is held.
+// holds reports whether a majority's lease binds it to the node in a term, and for how
+// long. e.mu is held.
 func (e *Elector) holds(term uint64) (time.Duration, bool) {
 	now := e.since()
 	_, of := e.member.Phase()
 	return e.member.Until() - now, of == term && e.member.Holds(now)
 }
 
-// admit lets an append begin while the node leads a term, and tells for how long it may
-// take. The append ends with ended.
+// admit begins an append if the node leads a term, and returns how long the append may
+// take. The caller calls ended when it is done.
 func (e *Elector) admit(term uint64) (time.Duration, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -275,17 +280,18 @@ func (e *Elector) ended() {
 	e.appends--
 }
 
-// appending reports whether appends are under way.
+// appending reports whether appends are in progress.
 func (e *Elector) appending() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.appends > 0
 }
 
-// poke has Run look again. It never waits.
+// poke makes Run call Step soon. It does not block.
 func (e *Elector) poke() { e.Runtime.Wake() }
 
-// beaten is told of a heartbeat that this node's voter took.
+// beaten is called after this node's voter has accepted a heartbeat. released says that
+// the leader gave up its lease with it.
 func (e *Elector) beaten(released bool) {
 	if released {
 		e.mu.Lock()
@@ -295,7 +301,8 @@ func (e *Elector) beaten(released bool) {
 	e.poke()
 }
 
-// missing lists the voters that did not answer the last question. e.mu is held.
+// missing lists the voters that did not answer the last question, with the reasons. e.mu
+// is held.
 func (e *Elector) missing() string {
 	var names []string
 	for _, id := range e.electorate().Voters {

@@ -19,32 +19,31 @@ type SharedLog interface {
 	io.Closer
 }
 
-// Fenced is a shared log that takes a node's appends only while the node leads.
+// Fenced is a shared log that a node can append to only while the node leads.
 //
-// Every append, or list of appends, first reads the newest LEADER_CHANGED of the log
-// and is refused where that is not of this node's term. It carries its term in the
-// metadata of each event, and its time ends with the part of the lease that the node
-// may use, at which no other node can have been elected. What was decided under an
-// earlier term of this very node is refused too.
+// Every append, or list of appends, first reads the newest LEADER_CHANGED of the log, and
+// is refused unless that is of this node and its term. The append writes the term into the
+// metadata of each event, and ends at the latest with the usable part of the node's lease:
+// until then no other node can be elected. What the node decided in an earlier term of its
+// own is refused too.
 //
-// The database has no append that is conditional on another stream. What remains is
-// an append that was sent while the lease lasted and that the database carries out
-// after a new leader began: it has its expected revision, so that it never stands on
-// a stream behind what the new leader wrote there; and it has its old term, by which
-// the finding stale_append names it.
+// The database has no append that is conditional on another stream. So one case is left:
+// an append that was sent during the lease, and that the database executes after a new
+// leader began. It has its expected revision, so it is never stored behind what the new
+// leader wrote to the stream. It also has its old term, by which the finding stale_append
+// names it.
 type Fenced struct {
 	SharedLog
 	elector *Elector
-	stream  domain.StreamID // of the election itself, which expected revisions guard
+	stream  domain.StreamID // of the election, which expected revisions guard already
 }
 
-// Fence makes a log that an elector guards. Attach gives it the elector, without
-// which it takes nothing.
+// Fence returns a log that an elector guards. Until Attach, every append is refused.
 func Fence(log SharedLog, cluster string) *Fenced {
 	return &Fenced{SharedLog: log, stream: election.Stream(cluster)}
 }
 
-// Attach gives the log its elector. It is called before anything is appended.
+// Attach sets the elector of the log. It must be called before anything is appended.
 func (f *Fenced) Attach(e *Elector) { f.elector = e }
 
 // Append stores events while the node leads.
@@ -65,7 +64,7 @@ func (f *Fenced) Append(ctx context.Context, stream domain.StreamID, expected do
 	return receipt, f.why(ctx, within, err)
 }
 
-// AppendMany stores what it can of many writes while the node leads.
+// AppendMany does independent appends while the node leads.
 func (f *Fenced) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	written := make([]eventlog.Written, len(writes))
 	term, within, done, err := f.enter(ctx)
@@ -92,7 +91,7 @@ func (f *Fenced) AppendMany(ctx context.Context, writes []eventlog.Write) []even
 	return written
 }
 
-// SetStreamMeta limits a stream while the node leads.
+// SetStreamMeta sets the limits of a stream while the node leads.
 func (f *Fenced) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
 	_, within, done, err := f.enter(ctx)
 	if err != nil {
@@ -102,7 +101,7 @@ func (f *Fenced) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta
 	return f.why(ctx, within, f.SharedLog.SetStreamMeta(within, stream, meta))
 }
 
-// PositionAt is where the log stood at a time, where it keeps times.
+// PositionAt returns the position of the log at a time, if the log keeps times.
 func (f *Fenced) PositionAt(ctx context.Context, at time.Time) (domain.Position, error) {
 	timed, ok := f.SharedLog.(interface {
 		PositionAt(ctx context.Context, at time.Time) (domain.Position, error)
@@ -113,7 +112,8 @@ func (f *Fenced) PositionAt(ctx context.Context, at time.Time) (domain.Position,
 	return timed.PositionAt(ctx, at)
 }
 
-// enter lets an append in: its term, and a context that ends with the lease.
+// enter begins an append: it returns the term, and a context that ends with the lease. The
+// caller calls done.
 func (f *Fenced) enter(ctx context.Context) (term uint64, within context.Context, done func(), err error) {
 	if f.elector == nil {
 		return 0, nil, nil, domain.Errorf(domain.Unavailable, "this node takes part in no election yet")
@@ -141,7 +141,7 @@ func (f *Fenced) enter(ctx context.Context) (term uint64, within context.Context
 	return leader.Term, within, done, nil
 }
 
-// newest reads the last change of leader from the log.
+// newest reads the newest LEADER_CHANGED of the log; zero if there is none.
 func (f *Fenced) newest(ctx context.Context) (election.LeaderChanged, error) {
 	kind := election.LeaderChanged{}.EventType()
 	for e, err := range f.Read(ctx, f.stream, eventlog.EndRevision, eventlog.Backward) {
@@ -160,7 +160,8 @@ func (f *Fenced) newest(ctx context.Context) (election.LeaderChanged, error) {
 	return election.LeaderChanged{}, nil
 }
 
-// why tells an append that the lease cut short from one that its caller gave up.
+// why returns the error of an append. An append that the end of the lease interrupted may
+// be stored; it is unavailable and can be retried.
 func (f *Fenced) why(ctx, within context.Context, err error) error {
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
 		return domain.Errorf(domain.Unavailable, "the lease of this node ended on the way, and the append may be stored; ask again with the same id: %w", err)
@@ -168,7 +169,7 @@ func (f *Fenced) why(ctx, within context.Context, err error) error {
 	return err
 }
 
-// mark writes the term into events.
+// mark returns a copy of events with the term in their metadata.
 func mark(stream domain.StreamID, events []eventlog.Proposed, term uint64) ([]eventlog.Proposed, error) {
 	marked := slices.Clone(events)
 	for i := range marked {
@@ -180,7 +181,7 @@ func mark(stream domain.StreamID, events []eventlog.Proposed, term uint64) ([]ev
 	return marked, nil
 }
 
-// superseded ends the leadership of a term that the log says is over.
+// superseded ends the leadership in a term, because the log has a newer LEADER_CHANGED.
 func (e *Elector) superseded(term uint64, by election.LeaderChanged) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -11,8 +11,9 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// Leader is who leads right now, as far as the node knows: itself while a majority
-// is bound to it and the log has it, or whom its voter is bound to.
+// Leader returns the current leader as far as the node knows: the node itself while it
+// holds the lease of a majority and its LEADER_CHANGED is in the log, otherwise the leader
+// that its voter is bound to.
 func (e *Elector) Leader() eventlog.Leader {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -32,7 +33,8 @@ func (e *Elector) leader() eventlog.Leader {
 	return eventlog.Leader{NodeID: leader, Address: e.Addresses[leader], Term: term}
 }
 
-// tell closes the channel of those who wait for another leader. e.mu is held.
+// tell wakes those who wait for a change of leader if the leader has changed. e.mu is
+// held.
 func (e *Elector) tell() {
 	if now := e.leader(); now != e.told {
 		e.told = now
@@ -41,7 +43,7 @@ func (e *Elector) tell() {
 	}
 }
 
-// Changes is closed when Leader answers differently than it did at the call.
+// Changes returns a channel that is closed when the result of Leader changes.
 func (e *Elector) Changes() <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -49,8 +51,8 @@ func (e *Elector) Changes() <-chan struct{} {
 	return e.changed
 }
 
-// ConfirmLeader asks all voters once more, and returns nil when a majority answered
-// that this node leads.
+// ConfirmLeader asks all voters again, and returns nil once a majority has answered that
+// this node leads.
 func (e *Elector) ConfirmLeader(ctx context.Context) error {
 	leader := e.Leader()
 	if !leader.Self {
@@ -86,8 +88,8 @@ func (e *Elector) ConfirmLeader(ctx context.Context) error {
 	return e.NotLeader()
 }
 
-// NotLeader is the error of a command to this node while it does not lead, with the
-// voters that it misses.
+// NotLeader returns the error of a command on a node that does not lead. If no leader is
+// known, the error names the voters that do not answer.
 func (e *Elector) NotLeader() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,7 +103,7 @@ func (e *Elector) NotLeader() error {
 	return why
 }
 
-// Tell is the answer of /election/leader.
+// Tell returns the answer of /election/leader.
 func (e *Elector) Tell() electionedge.Leader {
 	now := e.Leader()
 	e.mu.Lock()
@@ -127,12 +129,13 @@ func (e *Elector) Tell() electionedge.Leader {
 	return answer
 }
 
-// resignPause is between two looks at the appends that are under way.
+// resignPause is the time between two checks for appends in progress.
 const resignPause = 5 * time.Millisecond
 
-// Resign gives the leadership up: the node decides nothing more from here on, and the
-// voters are told that they are free, once no append is under way: another leader's may
-// come before it. It waits for them no longer than ctx; the lease ends by itself then.
+// Resign gives up the leadership. The node decides nothing more. Once no append is in
+// progress, the voters are released from their promises; not earlier, because a new
+// leader's appends may follow at once. If the appends take longer than a lease, or a
+// second, or ctx ends, the voters are not released, and the lease ends by itself.
 func (e *Elector) Resign(ctx context.Context) {
 	e.mu.Lock()
 	phase, term := e.member.Phase()
@@ -172,19 +175,20 @@ func (e *Elector) Resign(ctx context.Context) {
 	e.Runtime.All(questions...)
 }
 
-// local is this node's own voter.
+// local is this node's own voter as a Peer.
 type local struct{ voter *Voter }
 
 func (l local) Vote(ctx context.Context, q electionedge.Vote) (election.VoteAnswer, error) {
 	return l.voter.Vote(ctx, election.Candidacy{Candidate: q.Candidate, Term: q.Term, LastPosition: q.LastPosition}, q.PreVote)
 }
 
-// Heartbeat binds the voter without telling the elector, which knows.
+// Heartbeat binds the voter. It does not call beaten, because the elector itself sent the
+// heartbeat.
 func (l local) Heartbeat(_ context.Context, q electionedge.Heartbeat) (election.BeatAnswer, error) {
 	return l.voter.beat(election.Heartbeat{Leader: q.Leader, Term: q.Term, Lease: q.LeaseSeconds.Duration()})
 }
 
-// Lent is what the endpoints of elections are given of a candidate.
+// Lent returns the candidate as the endpoints of elections use it.
 func (e *Elector) Lent() electionedge.Voter { return lent{e.Voter, e} }
 
 type lent struct {
@@ -192,5 +196,5 @@ type lent struct {
 	elector *Elector
 }
 
-// Leader is who leads, as the candidate knows it.
+// Leader returns the leader that the candidate knows.
 func (l lent) Leader() electionedge.Leader { return l.elector.Tell() }

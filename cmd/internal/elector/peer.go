@@ -10,8 +10,8 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// PeerAt is the voter at an address. Its client tries nothing again: the elector
-// asks anew when it is time.
+// PeerAt returns the voter at an address. It does not retry, because the elector asks
+// again when it is time.
 func PeerAt(client *transport.Client) Peer { return remote{client} }
 
 type remote struct{ client *transport.Client }

@@ -11,26 +11,27 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// ReplicatedLog is a log whose nodes elect among themselves, as Raft has them do.
+// ReplicatedLog is a log whose nodes elect their leader themselves, as with Raft.
 type ReplicatedLog interface {
 	eventlog.Leadership
-	// Transfer hands the leadership to a voter that has everything, and returns when
+	// Transfer hands over the leadership to a voter that has all entries, and returns when
 	// another node leads.
 	Transfer(ctx context.Context, to domain.NodeID) error
 }
 
-// Replicated answers for a node whose log elects by itself: the ballot is the log's
-// own, and what others say of leaders and terms changes nothing.
+// Replicated answers the endpoints of elections on a node whose log elects the leader. The
+// ballots are those of the log, and no vote or heartbeat of the endpoints changes them.
 type Replicated struct {
 	Node   domain.NodeID
 	Log    ReplicatedLog
-	Voters func(ctx context.Context) ([]domain.NodeID, error) // as the log has them, in order
+	Voters func(ctx context.Context) ([]domain.NodeID, error) // the voters in the log, in order
 }
 
 var _ electionedge.Voter = Replicated{}
 
-// Vote is how somebody asks for a leader. It is granted when the candidate leads: this
-// node led, and handed over to it. With pre it only says whether it would try.
+// Vote answers a candidacy. It is granted if the candidate leads already, or if this node
+// leads and hands over to it. With pre it hands over nothing, and is granted if this node
+// would try.
 func (r Replicated) Vote(ctx context.Context, c election.Candidacy, pre bool) (election.VoteAnswer, error) {
 	now := r.Log.Leader()
 	answer := election.VoteAnswer{Term: now.Term, Voter: r.Node, Leader: now.NodeID}
@@ -66,8 +67,9 @@ func (r Replicated) Vote(ctx context.Context, c election.Candidacy, pre bool) (e
 	return answer, nil
 }
 
-// Heartbeat tells this node who leads; it answers what it knows, and is a conflict
-// where it knows better. It binds nobody.
+// Heartbeat answers a heartbeat with the term that this node knows. It is refused with
+// code conflict if this node knows a newer term, or another leader of the same term. It
+// changes nothing.
 func (r Replicated) Heartbeat(ctx context.Context, h election.Heartbeat) (election.BeatAnswer, error) {
 	now := r.Log.Leader()
 	voters, err := r.Voters(ctx)
@@ -100,7 +102,7 @@ func (r Replicated) check(field string, node domain.NodeID, term uint64, now eve
 	return nil
 }
 
-// Leader is who leads, as the log has it.
+// Leader returns the leader that the log knows.
 func (r Replicated) Leader() electionedge.Leader {
 	now := r.Log.Leader()
 	answer := electionedge.Leader{Leader: now.NodeID, Term: now.Term, Address: now.Address, Self: now.Self, NodeID: r.Node, Voters: []domain.NodeID{}}

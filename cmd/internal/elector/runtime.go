@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// Runtime is how an elector does several things at once, and waits. It is for one that
-// is stepped through a time of its own; what is nil is done with goroutines and in the
-// time of this process.
+// Runtime starts work and waits for an elector in simulated time. A field that is nil uses
+// goroutines and the time of this process.
 type Runtime struct {
 	Go     func(func())
-	All    func(...func()) // returns when all are done
+	All    func(...func()) // runs functions and returns when all have
 	Within func(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc)
 	Sleep  func(ctx context.Context, d time.Duration) // until d has passed or ctx ends
-	Wake   func()                                     // has Step called soon
+	Wake   func()                                     // makes Run call Step soon
 }
 
 func (r *Runtime) fill(e *Elector) {

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sinceStart is how long the machine has been up, with the time that it slept: a
-// leader that wakes up finds its lease gone.
+// sinceStart returns a function for the time since the machine was started. The time
+// includes suspensions, so that a leader finds its lease over after one.
 func sinceStart() func() time.Duration {
 	began := time.Now()
 	return func() time.Duration {

@@ -4,9 +4,9 @@ package elector
 
 import "time"
 
-// sinceStart is how long the process has been running. Where the system's clock
-// stands still while the machine sleeps, a leader that wakes up is fenced at the
-// append alone.
+// sinceStart returns a function for the time since the process was started. If that clock
+// stops while the machine is suspended, a leader may take its lease for valid afterwards,
+// and only the check of the newest LEADER_CHANGED refuses its appends.
 func sinceStart() func() time.Duration {
 	began := time.Now()
 	return func() time.Duration { return time.Since(began) }

@@ -12,25 +12,25 @@ import (
 	electionedge "github.com/ringrift/rift/transport/election"
 )
 
-// votersWithin bounds how long a log is asked for its voters.
+// votersWithin bounds the time to read the voters from a log.
 const votersWithin = time.Second
 
-// DefaultLease is how long a vote and a heartbeat bind a voter where nobody says.
+// DefaultLease is the lease of an electorate that has none set: how long a vote and a
+// heartbeat bind a voter.
 const DefaultLease = 3 * time.Second
 
-// VoterConfig is what a voter is made with.
+// VoterConfig configures a voter.
 type VoterConfig struct {
 	Node       domain.NodeID
 	Electorate election.Electorate
 	FS         vfs.FS // nil: the system's
-	Dir        string // where the ballot is
-	// Since is the voter's clock: how long something has been running, never
-	// negative, with the time that the machine slept. No step of the wall clock
-	// moves it. nil: the system's.
+	Dir        string // the folder of the ballot
+	// Since is the voter's clock: the time since a fixed moment, never negative, including
+	// suspensions of the machine. No step of the wall clock moves it. nil: the system's.
 	Since func() time.Duration
-	Now   func() time.Time // of the day, to tell people; nil: the wall clock
-	// Known tells the position and the term of the newest LEADER_CHANGED that the
-	// node has read; nil: none.
+	Now   func() time.Time // the time of day for people; nil: the wall clock
+	// Known returns the position and the term of the newest LEADER_CHANGED that the node
+	// has read; nil: none.
 	Known func() (domain.Position, uint64)
 }
 
@@ -41,12 +41,12 @@ type Voter struct {
 
 	mu     sync.Mutex
 	ballot election.Ballot
-	beaten uint64              // the term in which the holder said that it leads
-	told   func(released bool) // of a heartbeat that was taken; nil: nobody
+	beaten uint64              // the term in which the holder of the vote said that it leads
+	told   func(released bool) // called after a heartbeat was accepted; may be nil
 }
 
-// OpenVoter reads the ballot of a folder. What it promised before holds for a whole
-// lease more, for nobody knows how long the process was away.
+// OpenVoter reads the ballot of a folder. A promise in it holds for another whole lease,
+// because it is not known how long the process was not running.
 func OpenVoter(config VoterConfig) (*Voter, error) {
 	if config.FS == nil {
 		config.FS = vfs.Default
@@ -75,13 +75,13 @@ func OpenVoter(config VoterConfig) (*Voter, error) {
 	return v, err
 }
 
-// facts are what the voter knows besides its ballot.
+// facts returns what the voter knows besides its ballot.
 func (v *Voter) facts() election.VoterFacts {
 	known, _ := v.config.Known()
 	return election.VoterFacts{Voter: v.config.Node, Electorate: v.config.Electorate, Now: v.config.Since(), Known: known}
 }
 
-// Vote answers a candidacy, once what it promises is on disk.
+// Vote answers a candidacy. A promise is on disk before the answer is returned.
 func (v *Voter) Vote(_ context.Context, c election.Candidacy, pre bool) (election.VoteAnswer, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -95,7 +95,7 @@ func (v *Voter) Vote(_ context.Context, c election.Candidacy, pre bool) (electio
 	return answer, nil
 }
 
-// Heartbeat answers who says that it leads, once what it promises is on disk.
+// Heartbeat answers a heartbeat. A promise is on disk before the answer is returned.
 func (v *Voter) Heartbeat(_ context.Context, h election.Heartbeat) (election.BeatAnswer, error) {
 	answer, err := v.beat(h)
 	if err == nil && v.told != nil {
@@ -118,8 +118,8 @@ func (v *Voter) beat(h election.Heartbeat) (election.BeatAnswer, error) {
 	return answer, nil
 }
 
-// keep takes a ballot over. What outlives the process is saved first; a lease that
-// is renewed as it was changes none of that.
+// keep replaces the ballot. The part that outlives the process is saved first; renewing a
+// lease of the same length does not change that part.
 func (v *Voter) keep(ballot election.Ballot) error {
 	if ballot.Save() != v.ballot.Save() {
 		if err := v.file.save(ballot.Save()); err != nil {
@@ -130,15 +130,15 @@ func (v *Voter) keep(ballot election.Ballot) error {
 	return nil
 }
 
-// Ballot is what the voter has promised so far.
+// Ballot returns the current ballot.
 func (v *Voter) Ballot() election.Ballot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.ballot
 }
 
-// Bound is who leads in the eyes of the voter, which is bound to it for a time more;
-// none where the holder of its vote has not said that it leads.
+// Bound returns the leader that the voter is bound to, the term and the time left. There
+// is no leader unless the holder of the vote has said that it leads.
 func (v *Voter) Bound() (leader domain.NodeID, term uint64, left time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -149,8 +149,8 @@ func (v *Voter) Bound() (leader domain.NodeID, term uint64, left time.Duration) 
 	return "", v.ballot.Term, 0
 }
 
-// Leader answers for a node that is no candidate: one without configured voters
-// leads itself, on its own log, whomever it votes for elsewhere.
+// Leader answers for a node that is no candidate, because it has no configured voters. The
+// answer is the node that its voter is bound to, or else the node itself.
 func (v *Voter) Leader() electionedge.Leader {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -8,34 +8,35 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of an election. A term beyond MaxTerm could not be told in JSON; one
-// that is more than TermStep ahead of what a voter knows is a mistake or an attack,
-// after which there would soon be none left.
+// The bounds of an election. A term beyond MaxTerm is not exact in JSON. A term more than
+// TermStep ahead of what a voter knows is refused as a mistake or an attack, because
+// accepting such terms would soon use up all terms.
 const (
 	MaxTerm   uint64        = 1<<53 - 1
 	TermStep  uint64        = 1 << 32
 	MaxVoters               = 64
 	MinLease  time.Duration = 50 * time.Millisecond
 	MaxLease  time.Duration = 10 * time.Minute
-	MostLease               = 24 * time.Hour // that a heartbeat may ask for; a voter grants its own lease at most
+	MostLease               = 24 * time.Hour // bounds the lease in a heartbeat; a voter never grants more than its own
 )
 
-// Electorate is who may lead and who votes, the same on every node.
+// Electorate is the set of voters and their lease, the same on every node.
 type Electorate struct {
-	Voters []domain.NodeID // sorted, each once; empty: nobody is configured, and whoever asks may be voted for
+	Voters []domain.NodeID // sorted, without repetition; empty: none are configured, and any node may be voted for
 	Lease  time.Duration   // how long a vote and a heartbeat bind a voter, by the voter's own clock
 }
 
-// Majority is how many voters make one: of those configured, not of those that answer.
+// Majority returns the number of voters that form a majority of those configured, whether
+// or not they answer.
 func (e Electorate) Majority() int { return len(e.Voters)/2 + 1 }
 
-// Has tells a configured voter.
+// Has reports whether a node is a configured voter.
 func (e Electorate) Has(node domain.NodeID) bool {
 	_, found := slices.BinarySearch(e.Voters, node)
 	return found
 }
 
-// Validate names what is wrong with an electorate.
+// Validate returns an error that says what is wrong with an electorate.
 func (e Electorate) Validate() error {
 	var faults []domain.Fault
 	if len(e.Voters) > MaxVoters {
@@ -53,15 +54,15 @@ func (e Electorate) Validate() error {
 	return domain.Faulty("electorate", faults)
 }
 
-// Ballot is what a voter has promised. Term and VotedFor only move together, and
-// are saved before the answer that promises them. Until is a reading of the voter's
-// own clock, none of which is negative, and dies with the process: a voter that starts again takes the whole
-// Lease for still to come.
+// Ballot is what a voter has promised. Term and VotedFor change together, and are saved
+// before the answer that promises them is given. Until is a reading of the voter's own
+// clock, which is never negative, and is not saved: a voter that starts again waits for a
+// whole Lease.
 type Ballot struct {
 	Term     uint64
-	VotedFor domain.NodeID // in Term
-	Lease    time.Duration // the longest that VotedFor was promised
-	Until    time.Duration // nobody else is voted for before
+	VotedFor domain.NodeID // voted for in Term
+	Lease    time.Duration // the longest lease that was promised to VotedFor
+	Until    time.Duration // no other node gets a vote before
 }
 
 // Saved is the part of a ballot that outlives the process.
@@ -71,12 +72,12 @@ type Saved struct {
 	LeaseSeconds domain.Seconds `json:"lease_seconds"`
 }
 
-// Save is what to keep of a ballot.
+// Save returns the part of a ballot that is to be saved.
 func (b Ballot) Save() Saved {
 	return Saved{Term: b.Term, VotedFor: b.VotedFor, LeaseSeconds: secondsOf(b.Lease)}
 }
 
-// Restore is the ballot of a voter that starts at a reading of its clock.
+// Restore returns the ballot of a voter that starts at a reading of its clock.
 func (s Saved) Restore(now time.Duration) (Ballot, error) {
 	lease := s.LeaseSeconds.Duration()
 	if s.Term > MaxTerm || lease < 0 || lease > MaxLease || s.Term > 0 && domain.CheckName(string(s.VotedFor)) != nil {
@@ -89,7 +90,8 @@ func (s Saved) Restore(now time.Duration) (Ballot, error) {
 	return b, nil
 }
 
-// Holder is who has the voter's promise at a reading of its clock; empty: nobody.
+// Holder returns the node that the voter is bound to at a reading of its clock; empty:
+// none.
 func (b Ballot) Holder(now time.Duration) domain.NodeID {
 	if now < b.Until {
 		return b.VotedFor
@@ -101,26 +103,26 @@ func (b Ballot) Holder(now time.Duration) domain.NodeID {
 type VoterFacts struct {
 	Voter      domain.NodeID
 	Electorate Electorate
-	Now        time.Duration   // by its own clock, which no step of the wall clock moves
-	Known      domain.Position // of the newest LEADER_CHANGED that it has read
+	Now        time.Duration   // by the voter's own clock, which no step of the wall clock moves
+	Known      domain.Position // position of the newest LEADER_CHANGED that the voter has read
 }
 
 // Candidacy asks for a vote.
 type Candidacy struct {
 	Candidate    domain.NodeID
 	Term         uint64
-	LastPosition domain.Position // up to which the candidate has read the log
+	LastPosition domain.Position // position up to which the candidate has read the log
 }
 
-// Heartbeat says that a node leads in a term, and asks to go on for a lease; a
-// lease of zero gives the leadership up.
+// Heartbeat says that a node leads in a term, and asks to renew its lease. A lease of zero
+// gives up the leadership.
 type Heartbeat struct {
 	Leader domain.NodeID
 	Term   uint64
 	Lease  time.Duration
 }
 
-// VoteAnswer is what a voter answers to a candidacy.
+// VoteAnswer is a voter's answer to a candidacy.
 type VoteAnswer struct {
 	Granted      bool           `json:"granted"`
 	Term         uint64         `json:"term" doc:"the voter's, afterwards"`
@@ -130,35 +132,35 @@ type VoteAnswer struct {
 	Reason       string         `json:"reason,omitempty" doc:"why it is not granted"`
 }
 
-// BeatAnswer is what a voter answers to a heartbeat that it takes.
+// BeatAnswer is a voter's answer to a heartbeat that it accepts.
 type BeatAnswer struct {
 	Term         uint64         `json:"term"`
 	Voter        domain.NodeID  `json:"voter"`
 	LeaseSeconds domain.Seconds `json:"lease_seconds" doc:"how long the voter votes for nobody else; 0: given up"`
 }
 
-// Outdated is the error of who asks in a term that is over, or leads where somebody
-// else does. Its code is conflict.
+// Outdated is the error of a request in a term that is over, or from a node other than the
+// leader or candidate that the voter is bound to. Its code is conflict.
 type Outdated struct {
-	Term   uint64        // the newest that the voter knows
-	Leader domain.NodeID // voted for in it
+	Term   uint64        // the newest term that the voter knows
+	Leader domain.NodeID // the node that the voter voted for in Term
 	Reason string
 }
 
-// Error says which term it is.
+// Error returns the reason.
 func (e *Outdated) Error() string { return e.Reason }
 
-// Unwrap makes it match domain.ErrConflict.
+// Unwrap makes the error match domain.ErrConflict.
 func (e *Outdated) Unwrap() error { return domain.ErrConflict }
 
-// Leads tells the leader and the term to whoever was wrong about them.
+// Leads returns the leader and the term that the voter knows.
 func (e *Outdated) Leads() (leader string, term uint64) { return string(e.Leader), e.Term }
 
 func (b Ballot) outdated(format string, args ...any) error {
 	return &Outdated{Term: b.Term, Leader: b.VotedFor, Reason: fmt.Sprintf(format, args...)}
 }
 
-// check refuses what no voter answers.
+// check refuses a request with an invalid node or term, and one in an old term.
 func (b Ballot) check(field string, node domain.NodeID, term uint64, f VoterFacts) error {
 	faults := domain.NamedFaults(field, string(node))
 	switch most := min(MaxTerm, b.Term+TermStep); {
@@ -177,10 +179,10 @@ func (b Ballot) check(field string, node domain.NodeID, term uint64, f VoterFact
 	return nil
 }
 
-// Vote answers a candidacy. A vote is granted once per term, not while the promise
-// to somebody else lasts, and not to who has not read the last change of leader. The
-// ballot that comes back is to be saved before the answer is given; to look whether
-// a vote would be granted, it is thrown away.
+// Vote answers a candidacy. A voter grants one vote per term. It grants none while its
+// promise to another node lasts, and none to a candidate that has not read the newest
+// LEADER_CHANGED that the voter has. The caller saves the returned ballot before it gives
+// the answer, or drops it to only find out whether a vote would be granted.
 func (b Ballot) Vote(c Candidacy, f VoterFacts) (Ballot, VoteAnswer, error) {
 	if err := b.check("candidate", c.Candidate, c.Term, f); err != nil {
 		return b, VoteAnswer{}, err
@@ -201,8 +203,9 @@ func (b Ballot) Vote(c Candidacy, f VoterFacts) (Ballot, VoteAnswer, error) {
 	return b, answer, nil
 }
 
-// Heartbeat answers one. It binds the voter like a vote does, and is refused where
-// the voter knows a newer term, another leader of this one, or is bound to another.
+// Heartbeat answers a heartbeat. An accepted one binds the voter as a vote does. It is
+// refused if the voter knows a newer term, voted for another node in this term, or is
+// still bound to another node.
 func (b Ballot) Heartbeat(h Heartbeat, f VoterFacts) (Ballot, BeatAnswer, error) {
 	if h.Lease < 0 || h.Lease > MostLease {
 		return b, BeatAnswer{}, domain.Faulty("election", []domain.Fault{{Field: "lease_seconds", Reason: fmt.Sprintf("want 0 to %v, found %v", MostLease.Seconds(), h.Lease.Seconds())}})
@@ -224,17 +227,18 @@ func (b Ballot) Heartbeat(h Heartbeat, f VoterFacts) (Ballot, BeatAnswer, error)
 	return b, BeatAnswer{Term: b.Term, Voter: f.Voter, LeaseSeconds: secondsOf(lease)}, nil
 }
 
-// promise binds the voter; what it promised the same node for longer stays promised.
+// promise binds the voter. A longer promise to the same node stays in force.
 func (b Ballot) promise(to domain.NodeID, term uint64, lease, now time.Duration) Ballot {
 	if b.VotedFor != to {
-		b.Lease, b.Until = 0, 0 // it is over: nobody else was granted anything before
+		b.Lease, b.Until = 0, 0 // the promise to the other node is over, else nothing could be granted
 	}
 	b.Term, b.VotedFor = term, to
 	b.Lease, b.Until = max(b.Lease, lease), max(b.Until, now+lease)
 	return b
 }
 
-// secondsOf rounds up, so that what is told of a promise is never less than it.
+// secondsOf converts a duration to seconds and rounds up, so that a promise is never
+// reported shorter than it is.
 func secondsOf(d time.Duration) domain.Seconds {
 	return domain.Seconds(float64((d+time.Microsecond-1)/time.Microsecond) / 1e6)
 }

@@ -1,8 +1,9 @@
-// Package election is who leads a cluster: the leader of each term, the voters
-// that answer, and what observers saw of leaders, split brains and terms.
+// Package election defines the events of leadership: the leader of each term, the voters
+// that answer, and what observers saw of leaders, split brains and terms. It also has the
+// rules of an election, as a Ballot for voters and a Member for candidates.
 //
-// It elects nobody. A LeaderChanged is the decision; a LeadersObserved is only a
-// report, and nothing leads because of it. Read LeaderChanged first.
+// Only a LeaderChanged changes the leader. A LeadersObserved is a report, and nobody leads
+// because of it. Read LeaderChanged first.
 package election
 
 import (
@@ -14,14 +15,14 @@ import (
 // Stream returns the stream on which changes of the leader of a cluster are recorded.
 func Stream(cluster string) domain.StreamID { return domain.Stream("election", cluster) }
 
-// OriginInvented begins the origin of an item that a node made up while it had
-// no leader, rather than one that somebody added elsewhere.
+// OriginInvented is the prefix of the origin of an item that a node created while it had
+// no leader, rather than one that a client added elsewhere.
 const OriginInvented = "invented"
 
-// LeaderChanged: the cluster has a new leader for this term, or none. There is
-// one per term: a second one with another leader is what elections prevent.
+// LeaderChanged: the cluster has a new leader for this term, or none. There is one per
+// term; elections prevent a second one with another leader.
 type LeaderChanged struct {
-	Leader   domain.NodeID `json:"leader"` // empty: nobody leads
+	Leader   domain.NodeID `json:"leader"` // empty: no node leads
 	Previous domain.NodeID `json:"previous,omitempty"`
 	Term     uint64        `json:"term"`
 }
@@ -39,22 +40,22 @@ func (e LeaderChanged) Validate() []domain.Fault {
 	return faults
 }
 
-// LeaderReport is who says that a node leads.
+// LeaderReport lists those who reported that a node leads.
 type LeaderReport struct {
 	Leader    domain.NodeID `json:"leader"`
-	Reporters []string      `json:"reporters"` // nodes and addresses, as the observer named them
+	Reporters []string      `json:"reporters"` // nodes and addresses, as named by the observer
 }
 
-// LeadersObserved: an observer saw these nodes lead at the same moment. Two or
-// more are a split brain, one is the observer's belief, none is its doubt. It
-// is a report, never a decision: nothing leads because of it.
+// LeadersObserved: an observer saw these nodes lead at the same moment. Two or more are a
+// split brain. One is the leader that the observer assumes; none says that it knows no
+// leader. The event is a report, never a decision: no node leads because of it.
 type LeadersObserved struct {
 	Leaders  []domain.NodeID `json:"leaders"`
 	Observer domain.NodeID   `json:"observer"`
-	Previous domain.NodeID   `json:"previous,omitempty"` // whom the observer believed before, where it says so
-	Reason   string          `json:"reason,omitempty"`   // why the belief changed
-	Term     *uint64         `json:"term,omitempty"`     // the term the observer knew, where it says so
-	Reports  []LeaderReport  `json:"reports,omitempty"`  // whose word it is, per leader
+	Previous domain.NodeID   `json:"previous,omitempty"` // the leader that the observer assumed before, if known
+	Reason   string          `json:"reason,omitempty"`   // why the observer's assumption changed
+	Term     *uint64         `json:"term,omitempty"`     // the term that the observer knew, if it named one
+	Reports  []LeaderReport  `json:"reports,omitempty"`  // who reported each leader
 }
 
 func (LeadersObserved) EventType() string { return "LEADERS_OBSERVED" }
@@ -75,7 +76,7 @@ func (e LeadersObserved) Validate() []domain.Fault {
 // SplitBrainHealed: the observer sees at most one leader again.
 type SplitBrainHealed struct {
 	Observer        domain.NodeID  `json:"observer"`
-	DurationSeconds domain.Seconds `json:"duration_seconds,omitempty"` // how long it lasted, as the observer measured it
+	DurationSeconds domain.Seconds `json:"duration_seconds,omitempty"` // how long the split brain lasted, as measured by the observer
 }
 
 func (SplitBrainHealed) EventType() string { return "SPLIT_BRAIN_HEALED" }
@@ -84,12 +85,12 @@ func (e SplitBrainHealed) Validate() []domain.Fault {
 	return domain.NamedFaults("observer", string(e.Observer))
 }
 
-// TermAdopted: a node took over a higher term because another one mentioned it,
-// without an election.
+// TermAdopted: a node adopted a higher term that another node mentioned, without an
+// election.
 type TermAdopted struct {
 	Term     uint64        `json:"term"`
 	Previous uint64        `json:"previous"`
-	By       domain.NodeID `json:"by"` // the node that adopted it
+	By       domain.NodeID `json:"by"` // the node that adopted the term
 }
 
 func (TermAdopted) EventType() string { return "TERM_ADOPTED" }
@@ -102,13 +103,13 @@ func (e TermAdopted) Validate() []domain.Fault {
 	return faults
 }
 
-// VoterOnline: a configured voter answers again. Alive counts the voters that
-// answer afterwards.
+// VoterOnline: a configured voter answers again. Alive is the number of voters that answer
+// afterwards.
 type VoterOnline struct {
 	Voter  domain.NodeID `json:"voter"`
 	Alive  int           `json:"alive"`
 	Voters int           `json:"voters"` // configured
-	Quorum int           `json:"quorum"` // as the cluster reckons it
+	Quorum int           `json:"quorum"` // by the cluster's own count
 }
 
 func (VoterOnline) EventType() string { return "VOTER_ONLINE" }

@@ -7,98 +7,99 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Phase is where a member stands.
+// Phase is the phase of a member between following and leading.
 type Phase string
 
 // The phases.
 const (
-	Following Phase = "following" // it leads nothing and asks nobody
-	Looking   Phase = "looking"   // it asks whether it would be voted for, which binds nobody
+	Following Phase = "following" // it neither leads nor asks for votes
+	Looking   Phase = "looking"   // it asks whether it would get votes, which binds no voter
 	Asking    Phase = "asking"    // it asks for votes
-	Won       Phase = "won"       // it has the votes; its LEADER_CHANGED is not on the log yet
+	Won       Phase = "won"       // it has the votes, but its LEADER_CHANGED is not in the log yet
 	Leading   Phase = "leading"
 )
 
-// The usable part of a lease. A voter's clock may run 10 % fast while the leader's
-// runs 10 % slow: 3/4 of a lease by the slow one is over before a whole lease by the
-// fast one, for 0.75/0.9 < 1/1.1.
+// The usable part of a lease is 3/4. A voter's clock may run 10 % fast and the leader's 10
+// % slow: then 3/4 of a lease by the leader's clock ends before a whole lease by the
+// voter's, because 0.75/0.9 < 1/1.1.
 const (
 	usableParts = 3
 	leaseParts  = 4
 )
 
-// Member is one configured voter on its way to leading: which questions to put to
-// all voters, itself among them, and what the answers come to. It has no clock and
-// sends nothing. The zero value is of no use; NewMember makes one.
+// Member is the state of one configured voter as a candidate: it determines the questions
+// to all voters, including its own, and evaluates the answers. It has no clock and sends
+// nothing. NewMember returns one; the zero value is not usable.
 type Member struct {
 	self       domain.NodeID
 	electorate Electorate
 
 	phase   Phase
-	term    uint64 // that it asks for, or leads
-	seen    uint64 // the newest that anybody told it
+	term    uint64 // the term that it asks for, or leads
+	seen    uint64 // the newest term that it knows
 	round   uint64
 	sent    time.Duration // when the round began
-	next    time.Duration // when to act again
-	until   time.Duration // it may lead, by its own clock
+	next    time.Duration // when Tick has something to do
+	until   time.Duration // end of its lease, by its own clock
 	granted []domain.NodeID
-	lease   time.Duration // the shortest that was granted in the round
-	refused bool          // a voter voted for another in the term that the member leads
+	lease   time.Duration // the shortest lease that was granted in the round
+	refused bool          // a voter voted for another node in the term that the member leads
 }
 
-// Ask is a question to every voter, in the member's phase: a look and a request for
-// votes are candidacies, anything else is a heartbeat.
+// Ask is a question to every voter, in the member's phase. In the phases Looking and
+// Asking it is a candidacy, otherwise a heartbeat.
 type Ask struct {
 	Phase Phase
 	Round uint64
 	Term  uint64
-	Lease time.Duration // of a heartbeat
+	Lease time.Duration // in a heartbeat
 }
 
-// Answer is what one voter said in a round.
+// Answer is a voter's answer in a round.
 type Answer struct {
 	Round   uint64
 	Voter   domain.NodeID
 	Granted bool
-	Term    uint64 // the newest that the voter knows
+	Term    uint64 // the newest term that the voter knows
 	Lease   time.Duration
 }
 
-// NewMember makes a member that follows. It first acts at a reading of its clock
-// that is drawn from the half of a lease after now.
+// NewMember returns a member that follows. Its first Tick acts within half a lease after
+// now, as drawn.
 func NewMember(self domain.NodeID, electorate Electorate, now time.Duration, draw float64) Member {
 	m := Member{self: self, electorate: electorate, phase: Following}
 	m.next = now + m.pause(draw)
 	return m
 }
 
-// pause is drawn so that two candidates rarely ask at once: up to half a lease.
+// pause returns a time between 1/16 and 1/2 of a lease, as drawn, so that two candidates
+// rarely ask at the same time.
 func (m Member) pause(draw float64) time.Duration {
 	return m.electorate.Lease/16 + time.Duration(draw*float64(m.electorate.Lease)*7/16)
 }
 
-// renewEvery is how often a leader asks to go on, and how long a candidate waits for
-// answers.
+// renewEvery returns the time between two heartbeats of a leader, and the time that a
+// candidate waits for answers.
 func (m Member) renewEvery() time.Duration { return m.electorate.Lease / 6 }
 
-// Phase tells where the member stands, and in which term.
+// Phase returns the phase of the member and its term.
 func (m Member) Phase() (Phase, uint64) { return m.phase, m.term }
 
-// Next is the reading of the clock at which Tick has something to do.
+// Next returns the reading of the clock at which Tick has something to do.
 func (m Member) Next() time.Duration { return m.next }
 
-// Until is the reading up to which a majority is bound to the member.
+// Until returns the reading of the clock at which the member's lease ends.
 func (m Member) Until() time.Duration { return m.until }
 
-// Holds tells whether a majority is bound to the member at a reading of its clock,
-// so that no other can have won. Only then does it decide anything.
+// Holds reports whether the member has the lease of a majority at a reading of its clock,
+// so that no other node can have won. A node decides only while this is true.
 func (m Member) Holds(now time.Duration) bool {
 	return (m.phase == Won || m.phase == Leading) && now < m.until
 }
 
-// Tick gives the question to put to every voter at a reading of the clock; false for
-// none. own is the member's own ballot, logged the term of the newest LEADER_CHANGED,
-// draw a number in [0, 1).
+// Tick returns the question to every voter at a reading of the clock; false if there is
+// none. own is the member's own ballot, logged the term of the newest LEADER_CHANGED, draw
+// a number in [0, 1).
 func (m Member) Tick(now time.Duration, draw float64, own Ballot, logged uint64) (Member, Ask, bool) {
 	m.seen = max(m.seen, own.Term, logged)
 	if (m.phase == Won || m.phase == Leading) && now >= m.until {
@@ -109,7 +110,7 @@ func (m Member) Tick(now time.Duration, draw float64, own Ballot, logged uint64)
 	}
 	switch m.phase {
 	case Won, Leading:
-		if m.seen > m.term || m.refused { // it takes a newer term to have that voter back
+		if m.seen > m.term || m.refused { // only a newer term wins that voter back
 			m = m.follow(now)
 			return m.Tick(now, draw, own, logged)
 		}
@@ -124,7 +125,7 @@ func (m Member) Tick(now time.Duration, draw float64, own Ballot, logged uint64)
 			return m, Ask{}, false
 		}
 		return m.ask(Looking, m.seen+1, now)
-	default: // nobody answered in time
+	default: // a majority did not answer in time
 		return m.follow(now + m.pause(draw)), Ask{}, false
 	}
 }
@@ -141,8 +142,8 @@ func (m Member) follow(next time.Duration) Member {
 	return m
 }
 
-// Take counts an answer. It may lead to another question at once: a member that
-// would be voted for asks for the votes.
+// Take counts an answer. It may return another question to ask at once: a member that
+// would get a majority's votes asks for them.
 func (m Member) Take(a Answer, now time.Duration) (Member, Ask, bool) {
 	if !a.Granted {
 		m.seen = max(m.seen, min(a.Term, MaxTerm))
@@ -178,7 +179,8 @@ func (m Member) Take(a Answer, now time.Duration) (Member, Ask, bool) {
 	return m, Ask{}, false
 }
 
-// Recorded says that the member's LEADER_CHANGED is on the log.
+// Recorded notes that the LEADER_CHANGED of a term is in the log: a member that won the
+// term leads from then on.
 func (m Member) Recorded(term uint64) Member {
 	if m.phase == Won && m.term == term {
 		m.phase = Leading
@@ -186,8 +188,8 @@ func (m Member) Recorded(term uint64) Member {
 	return m
 }
 
-// Free says that the member's voter is bound to nobody any more before its time: the
-// leader gave up. It looks soon.
+// Free notes that the leader released its voters before their promises ended. The member
+// looks for votes soon, after a short pause.
 func (m Member) Free(now time.Duration, draw float64) Member {
 	if soon := now + m.pause(draw)/8; m.phase == Following && m.next > soon {
 		m.next = soon
@@ -195,6 +197,6 @@ func (m Member) Free(now time.Duration, draw float64) Member {
 	return m
 }
 
-// StandDown ends the member's leadership or candidacy; it asks again from a reading
-// of its clock on.
+// StandDown ends the member's leadership or candidacy. It does not ask again before a
+// reading of its clock.
 func (m Member) StandDown(from time.Duration) Member { return m.follow(from) }

@@ -6,39 +6,39 @@ import (
 )
 
 const (
-	// Another goroutine reads ahead after so many pages if so many records are left.
+	// Another goroutine fills the pages after aheadAfter pages, if at least aheadFrom
+	// records are left.
 	aheadAfter = 2
 	aheadFrom  = 1024
-	// It hands over so many pages at once: waking the other side for each page
+	// Pages are handed over in groups, because waking the other goroutine for each page
 	// took a tenth of the processor time of a read.
 	aheadPages = 4
-	// So many batches wait for the consumer at most.
+	// The number of groups of pages that can wait for the consumer.
 	aheadBatches = 2
 )
 
-// reader gives pages in order. A long read fills them on a goroutine of its own
-// where there is a processor for it, so that decompressing is not in the way of
-// whoever decodes.
+// reader yields pages in order. In a long read another goroutine fills them if there is a
+// processor for it, so that decompression does not delay the consumer, which decodes.
 type reader struct {
 	pager
-	alone  bool // never on another goroutine
-	filled int  // pages, while nobody reads ahead
+	alone  bool // never use another goroutine
+	filled int  // pages filled before another goroutine took over
 	own    page
-	// Set once another goroutine has the pager.
+	// Set once another goroutine uses the pager.
 	full, empty chan *batch
 	stop        context.CancelFunc
 	done        chan struct{}
 	current     *batch
-	read        int // pages of current
+	read        int // pages of current that were returned
 }
 
-// batch is pages that are handed over together. One without records is the last.
+// batch is a group of pages that is handed over. A batch without records is the last.
 type batch struct {
 	pages [aheadPages]page
 	n     int
 }
 
-// next gives a page that is valid until it is called again.
+// next returns a page that is valid until the next call.
 func (r *reader) next() *page {
 	if r.full == nil && r.filled >= aheadAfter && r.left >= aheadFrom && !r.alone && runtime.GOMAXPROCS(0) > 1 {
 		r.start()
@@ -59,7 +59,7 @@ func (r *reader) next() *page {
 }
 
 func (r *reader) start() {
-	const batches = aheadBatches + 2 // one with the consumer, one that is filled
+	const batches = aheadBatches + 2 // one is with the consumer and one is being filled
 	ctx, stop := context.WithCancel(context.Background())
 	r.full, r.empty = make(chan *batch, batches), make(chan *batch, batches)
 	r.stop, r.done = stop, make(chan struct{})
@@ -83,12 +83,13 @@ func (r *reader) start() {
 			if ctx.Err() != nil {
 				return
 			}
-			r.full <- into // there is room for every batch
+			r.full <- into // does not block: full has room for every batch
 		}
 	}()
 }
 
-// close waits until nobody reads ahead any more: the iterator is the caller's again.
+// close waits until the other goroutine has ended, so that the caller can close the
+// iterator.
 func (r *reader) close() {
 	if r.full != nil {
 		r.stop()

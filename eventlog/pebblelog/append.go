@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// maxAppendBytes bounds one append in total: it is one batch, held in memory.
+// maxAppendBytes bounds one append, which is one batch held in memory.
 const maxAppendBytes = 256 << 20
 
 // Append stores events at the end of a stream.
@@ -29,8 +29,8 @@ func (l *Log) Append(ctx context.Context, stream domain.StreamID, expected domai
 	return r.receipt, nil
 }
 
-// CheckAppend refuses what no log of this kind can store and bounds the size of the
-// records of the rest from above.
+// CheckAppend refuses events that no log of this kind can store. For others it returns an
+// upper bound of the size of their records, in bytes.
 func CheckAppend(stream domain.StreamID, events []eventlog.Proposed) (size int, err error) {
 	if err := eventlog.CheckProposed(stream, events); err != nil {
 		return 0, err
@@ -48,8 +48,8 @@ func CheckAppend(stream domain.StreamID, events []eventlog.Proposed) (size int, 
 	return size, nil
 }
 
-// encode sets the events of a request from those of the caller, copied into memory of
-// the log. It returns the used part of records.
+// encode copies the caller's events into the request, as records in memory of the log. It
+// returns the used part of records.
 func (r *request) encode(events []eventlog.Proposed, into []pendingEvent, records []byte) []byte {
 	r.events = into
 	for i := range events {
@@ -64,7 +64,7 @@ func (r *request) encode(events []eventlog.Proposed, into []pendingEvent, record
 	return records
 }
 
-// submit hands a request to the sequencer and waits for the answer.
+// submit passes a request to the sequencer and waits for the outcome.
 func (l *Log) submit(ctx context.Context, r *request) error {
 	g, err := l.enqueue(ctx, r.size, r)
 	if err != nil {
@@ -86,7 +86,7 @@ func (l *Log) submit(ctx context.Context, r *request) error {
 	}
 }
 
-// enqueue hands requests that fit in one group to the sequencer.
+// enqueue passes requests that fit in one group to the sequencer.
 func (l *Log) enqueue(ctx context.Context, size int, requests ...*request) (*group, error) {
 	if ctx.Err() != nil {
 		return nil, eventlog.Interrupted(ctx, "nothing is stored")
@@ -97,13 +97,13 @@ func (l *Log) enqueue(ctx context.Context, size int, requests ...*request) (*gro
 	return l.queue.put(ctx, size, requests...)
 }
 
-// notTaken is the error of an append that never reached the sequencer.
+// notTaken returns the error of an append that did not reach the sequencer.
 func notTaken(stream domain.StreamID, err error) error {
 	return domain.Errorf(domain.CodeOf(err), "append to %s: %w", stream, err)
 }
 
-// dropped and underWay are the errors of an append whose context ended before
-// and after the sequencer took it.
+// dropped and underWay return the errors of an append whose context ended before and after
+// the sequencer took it.
 func dropped(ctx context.Context, stream domain.StreamID) error {
 	return eventlog.Interrupted(ctx, "append to "+string(stream)+": nothing is stored")
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// AppendMany does many independent appends. It cuts the list into parts that
-// each fit one group, so a list that fits one group costs one sync.
+// AppendMany does independent appends. It divides the list into parts that each fit in one
+// group, so that a list that fits in one group costs one sync.
 func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	c := manyAppends{
 		writes:   writes,
@@ -17,7 +17,7 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 	for c.next < len(writes) {
 		p := c.prepare()
 		if len(c.batch) == 0 {
-			continue // no write of it may be stored
+			continue // all writes of the part were refused
 		}
 		var err error
 		if p.group, err = l.enqueue(ctx, p.bytes, c.batch...); err != nil {
@@ -30,26 +30,26 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 	return c.written
 }
 
-// manyAppends is one call of AppendMany.
+// manyAppends is a call of AppendMany.
 type manyAppends struct {
 	writes   []eventlog.Write
 	written  []eventlog.Written
-	requests []request // by write; one that is refused at once stays empty
-	next     int       // the first write that no part has
+	requests []request // by write; empty for a write that was refused without the sequencer
+	next     int       // the first write that is in no part yet
 	parts    []part
-	batch    []*request // of the part that was prepared last
+	batch    []*request // the requests of the part that was prepared last
 }
 
-// part is a run of writes, those from first up to behind, that share a group.
+// part is a range of writes, from first to before behind, that share a group.
 type part struct {
 	first, behind int
 	bytes         int
 	group         *group
 }
 
-// prepare cuts off the next part, refuses what the log cannot store and encodes
-// the rest. Records share memory by the page, so that who keeps one event keeps
-// no more beside it than a reader does.
+// prepare makes the next part: it refuses what the log cannot store and encodes the rest.
+// Records share pages of memory as those of a read do, so that a caller that keeps one
+// event does not keep the whole part in memory.
 func (c *manyAppends) prepare() part {
 	p := part{first: c.next}
 	c.batch = c.batch[:0]
@@ -93,7 +93,7 @@ func (c *manyAppends) prepare() part {
 	return p
 }
 
-// refuse answers all writes from one on that have no answer.
+// refuse sets the error of all writes without an outcome, beginning at one.
 func (c *manyAppends) refuse(from int, err error) {
 	for i := from; i < len(c.writes); i++ {
 		if c.written[i].Err == nil {
@@ -102,9 +102,9 @@ func (c *manyAppends) refuse(from int, err error) {
 	}
 }
 
-// await takes the outcomes. When ctx ends it withdraws what the sequencer has
-// not taken, from the end on: the sequencer takes from the beginning, so what
-// stays is a prefix.
+// await waits for the outcomes. When ctx ends it withdraws the writes that the sequencer
+// has not taken, the last first: the sequencer takes them from the first, so those that
+// stay are a prefix.
 func (c *manyAppends) await(ctx context.Context) {
 	for n, p := range c.parts {
 		select {
@@ -147,7 +147,7 @@ func (c *manyAppends) take(p part) {
 	})
 }
 
-// each visits the writes of a part that have no answer yet.
+// each calls visit for the writes of a part that have no outcome yet.
 func (c *manyAppends) each(p part, visit func(i int, r *request)) {
 	for i := p.first; i < p.behind; i++ {
 		if c.written[i].Err == nil {

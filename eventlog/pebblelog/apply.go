@@ -12,20 +12,19 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Change is one step of Apply: an append, or the limits of its stream where Limits
-// is set.
+// Change is one change of Apply: an append, or the limits of a stream if Limits is set.
 type Change struct {
 	eventlog.Write
 	Limits *eventlog.StreamMeta
 }
 
-// Apply decides changes in their order, as AppendMany does, and stores all that comes
-// of them in one batch, together with index. It is for who replicates a log: the
-// outcomes follow from what the log holds and from the changes alone, so logs that
-// apply the same changes in the same order are equal. Apply does not wait for the sync:
-// the caller has the changes on disk elsewhere, and after a crash Applied tells from which
-// index on to apply again. An error means that nothing was stored, or that the batch may
-// be found after recovery, with its index.
+// Apply decides changes in their order, as AppendMany does, and stores the results in one
+// batch together with index. It is for replicated logs: the outcomes depend only on the
+// content of the log and the changes, so logs that apply the same changes in the same
+// order are equal. Apply does not wait for a sync, because the caller has the changes on
+// disk elsewhere; after a crash, Applied returns the index after which to apply again.
+// After an error either nothing was stored, or the batch is found after recovery, with its
+// index.
 func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]eventlog.Written, error) {
 	if index == 0 {
 		return nil, domain.Errorf(domain.Invalid, "apply: want an index of at least 1, found 0")
@@ -81,13 +80,13 @@ func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]even
 	return written, nil
 }
 
-// Applied is the index of the last Apply, 0 where there was none.
+// Applied returns the index of the last Apply, 0 if there was none.
 func (l *Log) Applied() uint64 { return l.applied.Load() }
 
-// Persisted is the index of the last Apply that is durable, 0 where there was none.
+// Persisted returns the index of the last Apply that is durable, 0 if there is none.
 func (l *Log) Persisted() uint64 { return l.persisted.Load() }
 
-// Persist makes durable what was applied before the call.
+// Persist makes durable everything that was applied before the call.
 func (l *Log) Persist(ctx context.Context) error {
 	if err := eventlog.Interrupted(ctx, "persist"); err != nil {
 		return err
@@ -100,8 +99,8 @@ func (l *Log) Persist(ctx context.Context) error {
 	return g.err
 }
 
-// undecided is the first error of a group's requests that tells of the storage and
-// not of the log's content.
+// undecided returns the first error of a group's requests that is about the storage, not
+// about the content of the log.
 func (g *group) undecided() error {
 	for _, r := range g.requests {
 		if r.err == nil {
@@ -133,18 +132,18 @@ func readApplied(db *pebble.DB) (uint64, error) {
 	return decodeCount(value), closer.Close()
 }
 
-// Frontier is what a log held when it had applied an index: how far its records go,
-// and the limits of its streams.
+// Frontier is the state of a log at an index: the position of its last event, and the
+// limits of its streams.
 type Frontier struct {
 	Index  uint64
 	Head   domain.Position
 	Limits map[domain.StreamID]eventlog.StreamMeta
 }
 
-// maxFrontier bounds the streams with limits that a Frontier lists.
+// maxFrontier bounds the streams that a Frontier lists.
 const maxFrontier = 1 << 16
 
-// Frontier is the state of the log at one index, no later one mixed in.
+// Frontier returns the state of the log at one index.
 func (l *Log) Frontier() (f Frontier, err error) {
 	st, err := l.use()
 	if err != nil {

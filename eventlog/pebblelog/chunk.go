@@ -7,18 +7,17 @@ import (
 	"unsafe"
 )
 
-// chunk hands out copies of records from larger pieces of memory: one
-// allocation for hundreds of events. A piece is never written to again where it
-// was handed out, so the copies stay valid for as long as anyone holds them. A
-// Builder makes the pieces because it does not clear memory that is about to be
-// written to, which was a twentieth of a scan.
+// chunk allocates copies of records from larger pieces of memory, one allocation for
+// hundreds of events. The part of a piece that was handed out is not written to again, so
+// that copies stay valid while they are referenced. Pieces are made by a strings.Builder
+// because that does not clear the memory first, which took a twentieth of a scan.
 type chunk struct {
 	piece strings.Builder
 	size  int
 }
 
-// A short read should not pay for a long one: pieces grow from the first to the
-// second size.
+// The first piece is small, so that a short read costs little; pieces grow to the second
+// size.
 const (
 	firstChunk = 4 << 10
 	lastChunk  = 128 << 10
@@ -39,18 +38,19 @@ func (c *chunk) copy(record []byte) []byte {
 	return unsafe.Slice(unsafe.StringData(c.piece.String()[start:]), len(record))
 }
 
-// typeNames keeps one string for each event type, so that a consumer who keeps
-// types does not keep the memory of the events around them. It is read without
-// a lock; there are a few hundred types at most, beyond its bound it copies.
+// typeNames keeps one string for each event type, so that a consumer that keeps types does
+// not keep the memory of the events. It is read without a lock. It is meant for a few
+// hundred types; beyond its bound it copies each time.
 type typeNames struct {
 	known atomic.Pointer[map[string]string]
-	// quick has most of them where their letters say, which is found sooner.
+	// quick caches names at an index computed from their letters, because a look-up there
+	// is faster than in the map.
 	quick [256]atomic.Pointer[string]
 }
 
 const maxTypeNames = 4096
 
-// intern gives the string that is kept of a view.
+// intern returns the kept string equal to text, which may be a view of a record.
 func (t *typeNames) intern(text string) string {
 	slot := &t.quick[slotOf(text)]
 	if name := slot.Load(); name != nil && *name == text {

@@ -7,18 +7,18 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactions lets pebble compact as many tables at a time as it asks for, like
-// its own scheduler, but not before the database is open: an opening that fails
-// takes away what its compactions stand on, and they would end the process.
+// compactions is a compaction scheduler that allows as many concurrent compactions as
+// pebble asks for, like pebble's own, but none before the database is open. A failed
+// opening closes what running compactions use, and they would end the process.
 type compactions struct {
-	db   pebble.DBForCompaction // set before anything else is called
+	db   pebble.DBForCompaction // set before any other method is called
 	poke chan struct{}
 	stop chan struct{}
 	done chan struct{}
 
 	mu      sync.Mutex
 	running int
-	granted bool // start was called, Unregister was not
+	granted bool // whether compactions may run: between start and Unregister
 	started bool
 }
 
@@ -42,7 +42,7 @@ func (c *compactions) start() {
 
 func (c *compactions) run() {
 	defer close(c.done)
-	// What is allowed changes with what is written, of which no one tells.
+	// The allowed number changes with the load of writes, without a notification.
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -104,7 +104,7 @@ func (c *compactions) Done() {
 	c.UpdateGetAllowedWithoutPermission()
 }
 
-// The rest of what a grant must answer to counts processor time.
+// The other methods of a grant measure processor time, which is not used.
 
 func (c *compactions) Started() {}
 

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// SetStreamMeta limits a stream. It takes its turn among the appends.
+// SetStreamMeta sets the limits of a stream, in order with the appends.
 func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
 	if err := meta.Check(stream); err != nil {
 		return err
@@ -20,7 +20,7 @@ func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta ev
 	return l.submit(ctx, &request{stream: stream, meta: &meta, size: len(stream) + 128})
 }
 
-// StreamMeta tells the limits of a stream.
+// StreamMeta returns the limits of a stream.
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
 	if err := l.interrupted(ctx, "metadata of ", stream); err != nil {
 		return eventlog.StreamMeta{}, err
@@ -37,7 +37,7 @@ func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.
 	return meta, nil
 }
 
-// readLimitsCount reads how often limits of streams were set.
+// readLimitsCount reads how many times limits of streams were set.
 func readLimitsCount(db *pebble.DB) (uint64, error) {
 	value, closer, err := db.Get([]byte(limitsKey))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -56,7 +56,7 @@ func decodeCount(value []byte) uint64 {
 	return binary.LittleEndian.Uint64(value)
 }
 
-// readMeta reads the limits of a stream; none is the zero value.
+// readMeta reads the limits of a stream; the zero value if there are none.
 func readMeta(db *pebble.DB, stream domain.StreamID) (meta eventlog.StreamMeta, err error) {
 	text, closer, err := db.Get(appendMetaKey(nil, stream))
 	if errors.Is(err, pebble.ErrNotFound) {

@@ -1,17 +1,17 @@
-// Package pebblelog is the embedded engine of the log: one folder, one process,
-// pebble/v2 below.
+// Package pebblelog is the embedded engine of the log: a folder that one process uses, on
+// pebble/v2.
 //
-// One goroutine, the sequencer, takes every append in turn: it checks the
-// expected revision and the identity of the events, gives them their places,
-// writes one synced batch for all that waited, and only then moves the durable
-// head, which is as far as readers and subscribers see. A payload is stored
-// once; a stream is an index over the records.
+// One goroutine, the sequencer, decides all appends in order: it checks the expected
+// revision and the ids of the events, assigns positions and revisions, writes one synced
+// batch for all appends that waited, and then moves the durable head. Readers and
+// subscribers see the events up to the durable head. A payload is stored once; a stream is
+// an index over the records.
 //
-// The package never looks into a payload, never acknowledges what is not
-// synced, never ends the process when the disk fails (it refuses appends as
-// unavailable and opens the folder again), and never asks the clock except for
-// the max age of a stream and to pause between attempts to reopen.
+// The package does not look into payloads and acknowledges only what is synced. When the
+// disk fails it does not end the process: it refuses appends as unavailable and opens the
+// folder again. It reads the clock only for the max age of streams and for pauses between
+// attempts to reopen.
 //
-// Read keys.go for what is stored, sequencer.go for how it is written, read.go
-// for how it is read.
+// Read keys.go for what is stored, sequencer.go for how it is written, and read.go for how
+// it is read.
 package pebblelog

@@ -30,9 +30,9 @@ func (d Damage) Words() string {
 	return fmt.Sprintf("bytes %d-%d: %s", d.Offset, d.Offset+d.Bytes, d.Reason)
 }
 
-// entries reads the keys of a folder out of its files, without pebble's list of
-// them: what one file lacks another may have. A key may come several times; the
-// highest sequence number is the newest.
+// entries reads the keys of a folder directly from its files, without pebble's manifest,
+// because another file may still have what a damaged one lacks. A key may occur several
+// times; the entry with the highest sequence number is the newest.
 type entries struct {
 	files   vfs.FS
 	dir     string
@@ -40,12 +40,12 @@ type entries struct {
 	visit   func(seq uint64, key, value []byte) error
 	damage  []Damage
 	tails   []Damage // where write-ahead logs end that were not closed
-	promise bool     // damage lies where a write-ahead log says it was synced
+	promise bool     // a write-ahead log says that a damaged part was synced
 	done    func(bytes int64)
 }
 
-// readAll visits everything that can be read. The error is that of not being able
-// to look; what is damaged is noted.
+// readAll visits everything that can be read. It notes damage, and returns an error only
+// if a file could not be read at all.
 func (e *entries) readAll() error {
 	names, err := e.files.List(e.dir)
 	if err != nil {
@@ -80,7 +80,8 @@ func (e *entries) readAll() error {
 	return nil
 }
 
-// readTable reads a table whole: pebble makes them tens of megabytes at most.
+// readTable reads a table into memory; pebble's tables have at most some tens of
+// megabytes.
 func readTable(files vfs.FS, dir, name string) ([]byte, error) {
 	file, err := files.Open(files.PathJoin(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -123,9 +124,9 @@ func (e *entries) ahead(wal walName) error {
 	return nil
 }
 
-// table visits the entries of a table. Its own list of blocks says where they are;
-// where that cannot be read they follow one another from the beginning, each with
-// its checksum at its end.
+// table visits the entries of a table. It takes the places of the blocks from the table's
+// own index. If that cannot be read, it goes through the blocks from the beginning,
+// because each ends with its checksum.
 func (e *entries) table(name string, data []byte) error {
 	layout, err := tableLayout(data)
 	if err != nil {
@@ -154,12 +155,12 @@ func (e *entries) table(name string, data []byte) error {
 	return nil
 }
 
-// blockRange is where a block lies, its trailer included.
+// blockRange returns the range of a block in its file, with its trailer.
 func blockRange(h block.Handle) (from, to int64) {
 	return int64(h.Offset), int64(h.Offset + h.Length + block.TrailerLen)
 }
 
-// otherBlocks are those of a table that hold no entries.
+// otherBlocks returns the blocks of a table that have no entries.
 func otherBlocks(l sstable.Layout) []block.Handle {
 	others := append(slices.Clone(l.Index), l.ValueBlock...)
 	for _, filter := range l.Filter {
@@ -169,8 +170,8 @@ func otherBlocks(l sstable.Layout) []block.Handle {
 	return slices.DeleteFunc(others, func(h block.Handle) bool { return h.Length == 0 })
 }
 
-// carve finds blocks one after the other, until one that is damaged: where the next
-// one begins, nothing says.
+// carve finds one block after the other up to one that is damaged. Where the next block
+// begins is then not known.
 func (e *entries) carve(name string, data []byte) error {
 	for from := 0; from < len(data); {
 		sum, to := uint32(0), from
@@ -184,7 +185,7 @@ func (e *entries) carve(name string, data []byte) error {
 			e.damage = append(e.damage, Damage{name, int64(from), int64(len(data) - from), "no block can be found here"})
 			return nil
 		}
-		// Not every block holds entries: the others make no sense as such.
+		// A block that has no entries looks corrupt here, and is skipped.
 		if err := e.block(data[from:to], data[to]); err != nil && !pebble.IsCorruptionError(err) {
 			return err
 		}
@@ -193,14 +194,14 @@ func (e *entries) carve(name string, data []byte) error {
 	return nil
 }
 
-// blockWhole checks the checksum of a block with its trailer: the compression and
-// the checksum of both.
+// blockWhole checks the checksum of a block. data includes its trailer: the kind of
+// compression and the checksum over both.
 func blockWhole(data []byte) bool {
 	n := len(data) - block.TrailerLen + 1
 	return binary.LittleEndian.Uint32(data[n:]) == maskedSum(crc32.Checksum(data[:n], castagnoli))
 }
 
-// block visits the entries of one block; one that makes no sense is corruption.
+// block visits the entries of one block. A block that cannot be decoded is corrupt.
 func (e *entries) block(stored []byte, compression byte) (err error) {
 	var visited error
 	defer func() {
@@ -242,7 +243,7 @@ func (e *entries) block(stored []byte, compression byte) (err error) {
 	return nil
 }
 
-// tableLayout reads where the blocks of a table are.
+// tableLayout reads the places of a table's blocks.
 func tableLayout(data []byte) (layout sstable.Layout, err error) {
 	defer func() {
 		if thrown := recover(); thrown != nil {

@@ -13,11 +13,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// folderFiles is what a folder holds, by the names.
+// folderFiles lists the files of a folder, by their names.
 type folderFiles struct {
 	names    []string
-	manifest bool // the marker that names the current manifest
-	version  bool // the marker of pebble's format
+	manifest bool // there is the marker that names the current manifest
+	version  bool // there is the marker of pebble's format
 	tables   int
 	wals     []walName
 	marked   bool
@@ -43,16 +43,16 @@ func listFolder(files vfs.FS, dir string) (f folderFiles, err error) {
 	return f, err
 }
 
-// examined is what a folder was found to hold before pebble opens it.
+// examined is the content of a folder before pebble opens it.
 type examined struct {
 	fresh  bool // nothing was ever stored in it
 	marked bool
 }
 
-// examine makes sure that pebble will find everything that was acknowledged. It
-// changes nothing: pebble itself makes a new database where a marker is missing and
-// deletes the tables of the old one, and deletes a write-ahead log once it has read
-// it up to the first part that is damaged.
+// examine checks that pebble will find every event that was acknowledged. It changes
+// nothing, which pebble would: if a marker is missing, pebble makes a new database and
+// deletes the tables of the old one, and it deletes a write-ahead log after reading it up
+// to the first damaged part.
 func (l *Log) examine() (examined, error) {
 	files, err := listFolder(l.options.FS, l.dir)
 	if err != nil {
@@ -89,7 +89,7 @@ func missing(format string, names ...any) error {
 	return domain.Errorf(domain.Corrupt, "missing is "+format, names...)
 }
 
-// tablesEnd finds how far the tables go.
+// tablesEnd returns what the tables contain, without the write-ahead log.
 func (l *Log) tablesEnd() (mark, error) {
 	options := l.options
 	options.FS, options.ReadOnly = tablesFS{l.options.FS}, true
@@ -108,7 +108,8 @@ func (l *Log) tablesEnd() (mark, error) {
 	return mark{end.last, end.limits}, nil
 }
 
-// damaged classes an error met where every file must be there and make sense.
+// damaged returns an error as unavailable if the system could not read a file that is
+// there, and as corrupt otherwise.
 func damaged(err error) error {
 	var number syscall.Errno
 	if errors.As(err, &number) && number != syscall.ENOENT {
@@ -117,10 +118,10 @@ func damaged(err error) error {
 	return domain.Errorf(domain.Corrupt, "%w", err)
 }
 
-// tablesFS shows pebble a folder without its write-ahead log, to read only.
+// tablesFS is a folder without its write-ahead log, read only.
 type tablesFS struct{ vfs.FS }
 
-// List leaves the write-ahead log out.
+// List omits the write-ahead log.
 func (files tablesFS) List(dir string) ([]string, error) {
 	names, err := files.FS.List(dir)
 	kept := names[:0]
@@ -132,24 +133,24 @@ func (files tablesFS) List(dir string) ([]string, error) {
 	return kept, err
 }
 
-// Lock gives nothing: the log itself holds the lock of the folder.
+// Lock does nothing, because the log itself holds the lock of the folder.
 func (files tablesFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// Unwrap gives the file system inside.
+// Unwrap returns the underlying file system.
 func (files tablesFS) Unwrap() vfs.FS { return files.FS }
 
-// span is events that follow one another.
+// span is a range of successive events.
 type span struct{ first, last domain.Position }
 
-// replayed is what the write-ahead log holds: what pebble will find, and what it
-// will not because something before it in the file cannot be read.
+// replayed is the content of the write-ahead log: what pebble will find, and what it will
+// not find because an earlier part of the file cannot be read.
 type replayed struct {
 	batches int
 	spans   []span // of events that pebble will find, in the order of the files
-	beyond  []span // and those that it will not
+	beyond  []span // of events that it will not find
 	limits  uint64
-	broken  []string // what cannot be read, in words
-	synced  bool     // and a part of it was synced
+	broken  []string // descriptions of the parts that cannot be read
+	synced  bool     // one of them was synced
 }
 
 func (w *replayed) readAll(files vfs.FS, dir string, wals []walName, stop <-chan struct{}) error {
@@ -203,8 +204,8 @@ func (w *replayed) note(b walBatch) error {
 	})
 }
 
-// judge compares what pebble will find, in tables and ahead of them, with what was
-// acknowledged.
+// judge returns an error if events or limits are missing: it compares what pebble will
+// find, in tables and in the write-ahead log, with what was acknowledged.
 func (w *replayed) judge(flushed, acknowledged mark, marked bool) error {
 	found := mark{position: flushed.position, limits: max(flushed.limits, w.limits)}
 	for _, s := range w.spans {
@@ -220,8 +221,8 @@ func (w *replayed) judge(flushed, acknowledged mark, marked bool) error {
 		return domain.Errorf(domain.Corrupt, "limits of streams were set %d times, and %d are there%s", acknowledged.limits, found.limits, w.reasons())
 	}
 	for _, s := range w.beyond {
-		// Without a mark, and with a synced part that cannot be read, what stands
-		// behind it was acknowledged; else it was being written when power was lost.
+		// Without a mark, or if a synced part cannot be read, events behind that part may
+		// have been acknowledged. Otherwise they were being written when power was lost.
 		if s.last > found.position && (!marked || w.synced) {
 			return w.lost(found.position+1, max(found.position+1, s.first-1), "later ones are there")
 		}
@@ -237,7 +238,7 @@ func (w *replayed) lost(first, last domain.Position, why string) error {
 	return domain.Errorf(domain.Corrupt, "%s, %s%s", events, why, w.reasons())
 }
 
-// reasons says what of the write-ahead log cannot be read.
+// reasons describes what cannot be read of the write-ahead log.
 func (w *replayed) reasons() string {
 	if len(w.broken) == 0 {
 		return ""

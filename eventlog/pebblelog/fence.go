@@ -11,30 +11,29 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// errFenced is what a database gets that was given up.
+// errFenced is the error of every change by a database that was given up.
 var errFenced = errors.New("this database was given up after an I/O error")
 
-// fencedFS lets a database that failed do no more harm. After a fatal error
-// pebble still has goroutines that flush, compact and delete; the folder must
-// belong to the database that is opened next. Raising the fence waits for the
-// changes that are under way and refuses all later ones; reads go on, because
-// readers may still hold iterators.
+// fencedFS keeps a database that was given up from changing its folder. After a fatal
+// error pebble still has goroutines that flush, compact and delete, while the folder
+// belongs to the database that is opened next. raise waits for changes in progress and
+// makes all later ones fail. Reads still work, because readers may hold iterators.
 type fencedFS struct {
 	vfs.FS
-	failing func() bool // writes fail, or did when last tried
+	failing func() bool // reports whether the last write failed
 	fail    func(error) // gives the database up
 	mu      sync.RWMutex
 	raised  bool
 }
 
-// Fence returns the file system for a pebble database that is given up at the first
-// error of a file that pebble cannot go on without: fail is told of it, and nothing is
-// changed any more. While failing reports true, pebble's attempts are slowed down.
+// Fence returns the file system for a pebble database that is given up at the first error
+// of a file that pebble cannot do without: it calls fail, and refuses all later changes.
+// While failing reports true, it slows down pebble's attempts.
 func Fence(files vfs.FS, failing func() bool, fail func(error)) vfs.FS {
 	return &fencedFS{FS: files, failing: failing, fail: fail}
 }
 
-// retryPause slows pebble down, which tries a failed flush again at once.
+// retryPause is the pause before a failed flush, which pebble otherwise repeats at once.
 const retryPause = 20 * time.Millisecond
 
 func (fs *fencedFS) raise() {
@@ -52,17 +51,17 @@ func (fs *fencedFS) change(do func() error) error {
 	return do()
 }
 
-// giveUp gives the database up because of an error that pebble does not see.
+// giveUp gives the database up because of an error, which pebble does not get.
 func (fs *fencedFS) giveUp(err error) {
 	fs.fail(err)
 	fs.raise()
 }
 
-// needed tells a file whose errors pebble does not survive. When it changes to a new
-// write-ahead file and an operation fails, it panics with its mutex released. When
-// writing the manifest fails, it goes on with a picture of the tables that is not
-// consistent. So pebble does not see these errors: the database is given up before it
-// goes on, and nothing that it writes afterwards reaches the disk or is acknowledged.
+// needed reports whether pebble cannot handle errors of a file. If a change to a new
+// write-ahead log fails, pebble panics after it released its mutex. If writing the
+// manifest fails, it continues with an inconsistent list of tables. The database is
+// therefore given up before pebble gets such an error, and nothing that it writes
+// afterwards reaches the disk or is acknowledged.
 func (fs *fencedFS) needed(name string) bool {
 	return strings.HasSuffix(name, ".log") || strings.HasPrefix(fs.PathBase(name), "MANIFEST-")
 }
@@ -99,9 +98,9 @@ func (fs *fencedFS) ReuseForWrite(oldName, newName string, category vfs.DiskWrit
 	return fs.open(newName, func() (vfs.File, error) { return fs.FS.ReuseForWrite(oldName, newName, category) })
 }
 
-// OpenDir gives a folder whose failing sync pebble does not see: in places it
-// would panic, on a goroutine of its own. The database is given up instead, so
-// nothing that relies on the sync is acknowledged.
+// OpenDir returns a folder whose sync never fails for pebble, which would panic in places,
+// on a goroutine of its own. If a sync fails, the database is given up, so nothing that
+// relies on the sync is acknowledged.
 func (fs *fencedFS) OpenDir(name string) (vfs.File, error) {
 	folder, err := fs.FS.OpenDir(name)
 	if err != nil {
@@ -130,8 +129,8 @@ func (fs *fencedFS) MkdirAll(name string, mode os.FileMode) error {
 	return fs.change(func() error { return fs.FS.MkdirAll(name, mode) })
 }
 
-// Lock gives nothing: the log itself holds the lock of the folder, through
-// every database it opens there.
+// Lock does nothing, because the log itself holds the lock of the folder for all databases
+// that it opens there.
 func (fs *fencedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 func (fs *fencedFS) Unwrap() vfs.FS { return fs.FS }
@@ -142,7 +141,7 @@ type fencedFile struct {
 	needed bool
 }
 
-// change makes a change of the file. It reports whether the change was made.
+// change makes a change of the file, and reports whether it was made.
 func (f *fencedFile) change(do func() error) (made bool, err error) {
 	err = f.fs.change(do)
 	if err != nil && f.needed {

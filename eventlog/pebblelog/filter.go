@@ -4,22 +4,21 @@ import (
 	"sync/atomic"
 )
 
-// filters know everything that is in the log by its hash: nearly every event
-// appended is new, and so is the stream of nearly every command that begins
-// something. Pebble's own filters do not spare those look-ups, because a Get
-// passes over the filters of the lowest level, where most of a log is.
+// filters have the hashes of all ids and streams in the log. Nearly every appended event
+// is new, and so is the stream of nearly every command that begins something; the filters
+// save the look-ups of these. Pebble's own filters do not, because a Get does not use the
+// filters of the lowest level, where most of a log is.
 type filters struct {
-	ids     *hashFilter // of events in their streams
-	streams *hashFilter // that have an event
+	ids     *hashFilter // of (stream, event id)
+	streams *hashFilter // of streams that have an event
 }
 
-// hashFilter says of most hashes that were never added that they were not. It
-// may say yes to one that was not, never no to one that was. One goroutine adds;
-// any number ask.
+// hashFilter reports whether a hash may have been added. It may say yes for a hash that
+// was not added, but never no for one that was. One goroutine adds; any number may ask.
 //
-// It is a list of Bloom filters of 16 bits for each entry, one cache line for
-// each question, every next one twice as large. At its bound the last one fills
-// up and more questions go to the database.
+// It is a list of Bloom filters of 16 bits an entry, in which a look-up reads one cache
+// line, and each of which is twice as large as the one before. At the bound the last one
+// fills up, and more look-ups go to the database.
 type hashFilter struct {
 	layers  atomic.Pointer[[]*filterLayer]
 	largest int // entries of the largest layer
@@ -28,7 +27,7 @@ type hashFilter struct {
 type filterLayer struct {
 	lines    [][8]atomic.Uint64
 	capacity int
-	count    int // of the goroutine that adds
+	count    int // used only by the goroutine that adds
 }
 
 const entriesPerLine = 512 / 16
@@ -60,7 +59,7 @@ func (f *hashFilter) add(hash uint64) {
 	}
 }
 
-// mayHold is false for what was never added.
+// mayHold reports false only for hashes that were never added.
 func (f *hashFilter) mayHold(hash uint64) bool {
 	layers := *f.layers.Load()
 	for i := len(layers) - 1; i >= 0; i-- {
@@ -82,7 +81,7 @@ func (l *filterLayer) mayHold(hash uint64) bool {
 	return true
 }
 
-// line picks the cache line of a hash and the 54 bits that choose within it.
+// line returns the cache line for a hash, and the 54 bits that select bits within it.
 func (l *filterLayer) line(hash uint64) (*[8]atomic.Uint64, uint64) {
 	at := (hash >> 32) * uint64(len(l.lines)) >> 32
 	return &l.lines[at], mix(hash)

@@ -10,14 +10,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Find looks an event up by its identity.
+// Find returns the event with an id in a stream.
 func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
 	if err := l.interrupted(ctx, "look-up in ", stream); err != nil {
 		return domain.Envelope{}, false, err
 	}
 	durable := domain.Position(l.head.Load())
 	hash := identityHash(stream, id)
-	// What is durable by now was made known before, so no here is no there.
+	// The filters have everything that is durable by now, so a hash that they do not have
+	// is not in the log.
 	if known := l.known.Load(); known != nil && !known.ids.mayHold(hash) {
 		return domain.Envelope{}, false, nil
 	}
@@ -40,8 +41,8 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 	return event, true, nil
 }
 
-// findRecord gets the checked record of an event by its identity, nil when the
-// stream has no such event up to a position.
+// findRecord returns the checked record of an event by its id, nil if the stream has no
+// such event up to a position.
 func findRecord(db *pebble.DB, recent *ring, stream domain.StreamID, id domain.EventID, hash uint64, upTo domain.Position) ([]byte, domain.Position, error) {
 	var buffer [9]byte
 	list, closer, err := db.Get(appendIdentityKey(buffer[:0], hash))
@@ -88,7 +89,7 @@ func splitPositions(list []byte) (positions []domain.Position, err error) {
 	return positions, nil
 }
 
-// getRecord copies and checks one record.
+// getRecord returns a checked copy of a record.
 func getRecord(db *pebble.DB, position domain.Position) ([]byte, error) {
 	var buffer [9]byte
 	value, closer, err := db.Get(appendRecordKey(buffer[:0], position))

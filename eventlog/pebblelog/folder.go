@@ -16,19 +16,19 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The folder holds the files of pebble and these.
+// Files in the folder beside those of pebble.
 const (
-	formatFile = "RIFT-LOG" // first line: the format; second: who wrote it
-	ownerFile  = "OWNER"    // who holds the lock
+	formatFile = "RIFT-LOG" // first line: the format; second: the version of rift that made it
+	ownerFile  = "OWNER"    // the process that holds the lock
 	lockFile   = "LOCK"
 )
 
-// Format is the version of what this package stores. A folder with a higher one
-// is refused; lower ones are read for ever. From 2 on a folder says how much was
+// Format is the version of what this package stores. A folder with a higher one is
+// refused; lower ones are always readable. From 2 on a folder has a mark of what was
 // acknowledged.
 const Format = 2
 
-// claimFolder makes the folder if need be, locks it and checks its format.
+// claimFolder locks the folder, which it makes if need be, and checks its format.
 func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) {
 	if !o.ReadOnly {
 		if err := makeFolder(o.FS, dir); err != nil {
@@ -55,19 +55,20 @@ func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) 
 	return lock, format, nil
 }
 
-// folderCode tells what may not be done from what cannot be done now.
+// folderCode returns the code of an error: whether the operation is not permitted, not
+// possible now, or never possible.
 func folderCode(err error) domain.Code {
 	switch {
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return domain.Forbidden
 	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, fs.ErrNotExist):
-		return domain.Invalid // no folder can be there
+		return domain.Invalid // no folder can be at this path
 	}
 	return domain.Unavailable
 }
 
-// lockFolder keeps other processes out. A folder that nobody may write to needs no
-// lock to be read.
+// lockFolder keeps other processes out. Reading a folder that cannot be written to needs
+// no lock.
 func lockFolder(dir string, o Options) (io.Closer, error) {
 	lock, err := o.FS.Lock(o.FS.PathJoin(dir, lockFile))
 	switch {
@@ -86,7 +87,7 @@ func lockFolder(dir string, o Options) (io.Closer, error) {
 	return nil, domain.Errorf(domain.Unavailable, "log folder %s: another process has it open%s; a folder is for one process at a time: %w", dir, holder, err)
 }
 
-// lockToRead keeps other processes out of a folder that holds something of a log.
+// lockToRead locks a folder that contains files of a log.
 func lockToRead(dir string, o Options) (io.Closer, error) {
 	files, err := listFolder(o.FS, dir)
 	if errors.Is(err, fs.ErrPermission) {
@@ -99,7 +100,7 @@ func lockToRead(dir string, o Options) (io.Closer, error) {
 	return lockFolder(dir, o)
 }
 
-// checkFormat refuses a folder of a newer rift, and one that is no log.
+// checkFormat refuses a folder of a newer rift, and a folder that is not a log.
 func checkFormat(dir string, o Options) (format int, err error) {
 	text, err := readSmall(o.FS, o.FS.PathJoin(dir, formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,7 +120,7 @@ func checkFormat(dir string, o Options) (format int, err error) {
 	return format, nil
 }
 
-// beginFormat makes a folder a log that has no file of a log or of pebble yet.
+// beginFormat makes a log of a folder that has no file of a log or of pebble.
 func beginFormat(dir string, o Options) error {
 	files, err := listFolder(o.FS, dir)
 	if err != nil {
@@ -153,8 +154,8 @@ func buildVersion() string {
 	return "(unknown version)"
 }
 
-// makeFolder creates the folder so that it survives the loss of power: pebble
-// syncs what is in it, the entries above it are synced here.
+// makeFolder creates the folder so that it survives a loss of power: it syncs the entries
+// above the folder; pebble syncs those in it.
 func makeFolder(fs vfs.FS, dir string) error {
 	var above []string
 	for at := fs.PathDir(dir); ; at = fs.PathDir(at) {
@@ -194,7 +195,7 @@ func readSmall(fs vfs.FS, name string) (string, error) {
 	return string(text), errors.Join(err, file.Close())
 }
 
-// writeSmall replaces a file so that a crash leaves the old or the new text.
+// writeSmall replaces a file so that after a crash it has the old or the new text.
 func writeSmall(fs vfs.FS, dir, name, text string) error {
 	fresh := fs.PathJoin(dir, name+".new")
 	file, err := fs.Create(fresh, vfs.WriteCategoryUnspecified)

@@ -9,10 +9,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// missed is what was appended while the filters were being made.
+// missed has the hashes that were appended while the filters were being made.
 type missed struct{ ids, streams []uint64 }
 
-// takeFilters takes the filters when they are made.
+// takeFilters begins to use the filters once they are made.
 func (s *sequencer) takeFilters() {
 	select {
 	case s.filters = <-s.making:
@@ -31,9 +31,9 @@ func (s *sequencer) takeFilters() {
 	s.making, s.missed = nil, missed{}
 }
 
-// gather makes the filters beside the first appends. They hold everything that
-// was applied before their iterators were made; the sequencer notes what comes
-// after.
+// gather makes the filters in the background during the first appends. They contain
+// everything that was applied before their iterators were made; the sequencer notes what
+// is appended later.
 func (s *sequencer) gather(st *store, entries int) {
 	size := s.log.options.sizes()
 	if entries == 0 {
@@ -60,7 +60,7 @@ func (s *sequencer) gather(st *store, entries int) {
 	})
 }
 
-// note makes the filters know an event.
+// note adds an event to the filters, or to missed.
 func (s *sequencer) note(stream domain.StreamID, revision domain.Revision, hash uint64) {
 	switch {
 	case s.filters != nil:
@@ -76,7 +76,7 @@ func (s *sequencer) note(stream domain.StreamID, revision domain.Revision, hash 
 	}
 }
 
-// gatherFilters makes the filters of what is in the database.
+// gatherFilters makes the filters of the content of the database.
 func gatherFilters(db *pebble.DB, entries int, size sizes, stop <-chan struct{}) (*filters, error) {
 	f := &filters{ids: newHashFilter(entries+entries/2, size.maxIDs), streams: newHashFilter(size.streams, size.maxIDs)}
 	err := gather(db, identityPrefix, stop, func(it *pebble.Iterator) bool {
@@ -96,7 +96,7 @@ func gatherFilters(db *pebble.DB, entries int, size sizes, stop <-chan struct{})
 		}
 		name := key[1 : len(key)-9]
 		f.streams.add(streamHash(name))
-		// Most streams are short, and a step is cheaper than a seek.
+		// Most streams are short, and Next is cheaper than a seek.
 		past = append(append(append(past[:0], streamPrefix), name...), 0)
 		for range 8 {
 			if !it.Next() || !bytes.HasPrefix(it.Key(), past) {
@@ -108,7 +108,8 @@ func gatherFilters(db *pebble.DB, entries int, size sizes, stop <-chan struct{})
 	})
 }
 
-// gather visits the keys of a range until visit, which moves on, finds no more.
+// gather calls visit on the keys of a range. visit moves the iterator and returns false at
+// the end.
 func gather(db *pebble.DB, prefix byte, stop <-chan struct{}, visit func(*pebble.Iterator) bool) (err error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
 	if err != nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// streamHead is what the sequencer must know of a stream before it may append.
+// streamHead is what the sequencer has to know of a stream before an append.
 type streamHead struct {
-	revision  domain.Revision // of the last event, NoStream without one
+	revision  domain.Revision // of the last event; NoStream if there is none
 	tombstone bool
 }
 
-// headCache remembers the heads of the streams used last. When the younger half
-// is full it becomes the older half and the older one is forgotten: every entry
-// used since then survives, at the cost of two maps instead of a list.
+// headCache caches the heads of recently used streams in two maps. When the younger map is
+// full it becomes the older one, and the older one is dropped. Every entry that was used
+// since the last such change is kept, without the cost of a list.
 type headCache struct {
 	half         int
 	young, older map[domain.StreamID]streamHead
@@ -47,9 +47,9 @@ func (c *headCache) put(stream domain.StreamID, head streamHead) {
 
 func (c *headCache) forget() { c.young, c.older = make(map[domain.StreamID]streamHead), nil }
 
-// readHead finds the head of a stream in the database. Most streams that are
-// not in the cache are new: the filter of the tables answers for revision 0
-// without a seek.
+// readHead reads the head of a stream from the database. Most streams that are not in the
+// cache are new, and the filters of the tables find that out for revision 0 without a
+// seek.
 func readHead(db *pebble.DB, stream domain.StreamID, limited bool) (streamHead, error) {
 	head := streamHead{revision: domain.NoStream}
 	if limited {

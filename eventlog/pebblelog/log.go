@@ -23,14 +23,14 @@ type Log struct {
 
 	queue     *queue
 	drained   chan struct{} // closed when the sequencer has ended
-	head      atomic.Uint64 // position of the last event that is synced, or applied; readers see no further
+	head      atomic.Uint64 // position of the last event that readers see; it is synced or, after Apply, applied
 	applied   atomic.Uint64 // index of the last Apply
 	persisted atomic.Uint64 // index of the last Apply that is synced
-	limited   atomic.Bool   // some stream has limits
+	limited   atomic.Bool   // whether a stream has limits
 	ring      *ring
-	known     atomic.Pointer[filters] // what is in the log, durable or about to be; nil while they do not hold all of it
+	known     atomic.Pointer[filters] // the ids and streams in the log, or about to be; nil until complete
 	types     typeNames
-	waker     atomic.Pointer[chan struct{}] // closed and replaced when head has moved
+	waker     atomic.Pointer[chan struct{}] // closed and replaced when head has changed
 
 	mu      sync.Mutex
 	current *store
@@ -86,8 +86,8 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	return l, nil
 }
 
-// openStore opens the database, if it will have everything that was acknowledged,
-// and finds its end.
+// openStore opens the database if it has everything that was acknowledged, and returns its
+// end.
 func (l *Log) openStore(st *store) (end, error) {
 	found, err := l.examine()
 	if err != nil {
@@ -122,9 +122,9 @@ func (l *Log) openStore(st *store) (end, error) {
 	return ends, nil
 }
 
-// create makes the database and closes it again. Pebble settles its format while
-// it opens one for the first time, when its write-ahead log has begun: only in those
-// that begin later does it say what was synced.
+// create makes the database and closes it again. Pebble sets its format when it opens a
+// database for the first time, after its first write-ahead log was begun. Only later
+// write-ahead logs say what was synced.
 func (l *Log) create() error {
 	st := newStore(l.options)
 	if err := st.open(l.dir, l.options, l.cache); err != nil {
@@ -138,7 +138,7 @@ func (l *Log) create() error {
 	return nil
 }
 
-// mark begins to note what is acknowledged from here on.
+// mark begins to keep the mark of what is acknowledged.
 func (l *Log) mark(ends end) (*marker, error) {
 	marker, err := openMarker(l.options.FS, l.dir, mark{ends.last, ends.limits})
 	if err != nil || l.format >= Format {
@@ -151,7 +151,7 @@ func (l *Log) mark(ends end) (*marker, error) {
 	return marker, nil
 }
 
-// use keeps the database open until the caller releases it.
+// use returns the database, which stays open until the caller releases it.
 func (l *Log) use() (*store, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,8 +161,8 @@ func (l *Log) use() (*store, error) {
 	return l.current, nil
 }
 
-// Close commits what was accepted, ends subscriptions and reads with an error,
-// waits for their loops to let go, and gives the folder free.
+// Close commits the appends that were accepted, ends subscriptions and reads with an
+// error, waits for their loops to end, and releases the lock of the folder.
 func (l *Log) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.closing)
@@ -174,7 +174,7 @@ func (l *Log) Close() error {
 		l.mu.Unlock()
 		failed := st.fatal() != nil
 		st.retire()
-		if !failed { // else it may never end, and its error has been told to those it concerned
+		if !failed { // otherwise it may never end, and its error was already reported
 			<-st.closed
 			if st.closeErr != nil {
 				l.closeErr = storageError("close the log in "+l.dir, st.closeErr)
@@ -186,13 +186,13 @@ func (l *Log) Close() error {
 	return l.closeErr
 }
 
-// wake tells subscribers that there is more.
+// wake wakes the subscribers after head has changed.
 func (l *Log) wake() {
 	fresh := make(chan struct{})
 	close(*l.waker.Swap(&fresh))
 }
 
-// Head is the position of the last event that readers see.
+// Head returns the position of the last event that readers see.
 func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	if err := eventlog.Interrupted(ctx, "head of the log"); err != nil {
 		return 0, err

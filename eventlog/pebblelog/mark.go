@@ -12,30 +12,29 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// markFile says how much was acknowledged. It lies outside of pebble's files, so
-// that the loss of the newest of them is seen: pebble takes a write-ahead log that
-// is gone, empty or cut for one in which nothing was written.
+// markFile is the file that says how much was acknowledged. It is not one of pebble's
+// files, so that the loss of the newest of those is noticed: pebble treats a write-ahead
+// log that is missing, empty or cut as one to which nothing was written.
 //
 // It is overwritten after each sync of the write-ahead log and before the append is
-// acknowledged, and not synced itself, which would double the cost of an append. So
-// it is never ahead of what is durable. The end of the process does not set it
-// back; the loss of power may, by what the system had not written of it, and then
-// it says less than was acknowledged until the log is opened.
+// acknowledged. It is not synced itself, which would double the cost of an append. So it
+// is never ahead of what is durable. When the process ends, it stays as it is. After a
+// loss of power it may be older than what was acknowledged, until the log is opened.
 const markFile = "ACKNOWLEDGED"
 
-// mark is how much was acknowledged.
+// mark says how much was acknowledged.
 type mark struct {
 	position domain.Position // of the last event
-	limits   uint64          // how often limits of streams were set
+	limits   uint64          // number of times that limits of streams were set
 }
 
-// A file has two marks, in two pages of the disk, which are written in turn. Where one
-// is damaged the other says what was acknowledged one commit before. Each is
+// The file has two marks, in two pages of the disk, which are written alternately. If one
+// is damaged, the other is the mark of one commit before. Each is
 //
 //	 0 8 bytes that name the format
 //	 8 u64 position, little endian
 //	16 u64 limits
-//	24 u32 CRC32C of what is before
+//	24 u32 CRC32C of the bytes before
 const (
 	markMagic  = "riftmrk1"
 	markSize   = 28
@@ -58,13 +57,12 @@ func decodeMark(frame []byte) (m mark, ok bool) {
 	return mark{domain.Position(binary.LittleEndian.Uint64(frame[8:])), binary.LittleEndian.Uint64(frame[16:])}, true
 }
 
-// covers tells whether nothing that another mark counts is missing from this one.
+// covers reports whether a mark counts at least as much as another.
 func (m mark) covers(other mark) bool {
 	return m.position >= other.position && m.limits >= other.limits
 }
 
-// readMark reads the later of the two marks; there is false in a folder that has
-// none.
+// readMark returns the newer of the two marks. there is false in a folder that has none.
 func readMark(files vfs.FS, dir string) (m mark, there bool, err error) {
 	file, err := files.Open(files.PathJoin(dir, markFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,17 +83,17 @@ func readMark(files vfs.FS, dir string) (m mark, there bool, err error) {
 	return mark{max(first.position, second.position), max(first.limits, second.limits)}, true, nil
 }
 
-// marker keeps the mark of an open log up to date. Whoever publishes commits uses
-// it, one at a time.
+// marker keeps the mark of an open log up to date. The goroutine that publishes commits
+// uses it, one call at a time.
 type marker struct {
 	file  vfs.File
-	at    int64 // of the next mark
+	at    int64 // offset of the next mark
 	frame [markSize]byte
 }
 
-// openMarker begins to keep the mark of a folder, which says m from here on.
+// openMarker writes m as the mark of a folder and returns its marker.
 func openMarker(files vfs.FS, dir string, m mark) (*marker, error) {
-	file, err := files.OpenReadWrite(files.PathJoin(dir, markFile), vfs.WriteCategoryUnspecified) // makes it too
+	file, err := files.OpenReadWrite(files.PathJoin(dir, markFile), vfs.WriteCategoryUnspecified) // creates the file if need be
 	if err != nil {
 		return nil, err
 	}

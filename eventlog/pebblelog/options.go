@@ -11,44 +11,43 @@ import (
 
 // Options of a log; the zero value is right for a node.
 type Options struct {
-	// FS is where the folder lies; nil is the disk.
+	// FS is the file system of the folder; nil is the disk.
 	FS vfs.FS
-	// ReadOnly refuses appends and leaves the folder as it is.
+	// ReadOnly refuses appends and changes nothing in the folder.
 	ReadOnly bool
-	// Clock is only asked for the max age of streams; nil is time.Now.
+	// Clock returns the time for the max age of streams; nil is time.Now.
 	Clock func() time.Time
-	// Small trades speed for memory: about 2 MiB for a log, for tests and tools
+	// Small uses less memory and is slower: about 2 MiB for a log, for tests and tools
 	// that open many.
 	Small bool
-	// CacheBytes bounds the cache of blocks and the buffers of writes together:
-	// pebble takes what it buffers out of the cache, so less than the buffers
-	// leaves nothing for blocks. 0 takes 128 MiB, 16 MiB to read only, 3 MiB with Small.
+	// CacheBytes bounds the cache of blocks and the write buffers together, in bytes:
+	// pebble takes the buffers out of the cache, so a cache smaller than the buffers has
+	// no room for blocks. 0 means 128 MiB, 16 MiB read only, 3 MiB with Small.
 	CacheBytes int64
-	// Stepped leaves the sync of what is applied to Persist, so that a simulation says what
-	// a loss of power takes.
+	// Stepped leaves the sync of what is applied to Persist, so that a simulation decides
+	// what a loss of power takes.
 	Stepped bool
-	// Logger hears what the storage says; nil is silence.
+	// Logger gets the messages of the storage; nil: they are dropped.
 	Logger *slog.Logger
-	// WrittenBy is the version of rift that a new folder names as its maker.
+	// WrittenBy is the version of rift that is written into a new folder.
 	WrittenBy string
 
-	// readAlone is set by tests that want no read to read ahead on a second goroutine.
+	// readAlone, for tests, keeps reads on one goroutine.
 	readAlone bool
-	// pipelineAt is set by tests that want every commit pipelined.
+	// pipelineAt, for tests, makes every commit a pipelined one.
 	pipelineAt int
-	// gathered is set by tests that want to come between the making of the
-	// filters and their use.
+	// gathered, for tests, is called after the filters are made and before they are used.
 	gathered func()
 }
 
-// sizes of what a log keeps in memory, apart from the block cache.
+// sizes are the bounds of what a log keeps in memory, without the block cache.
 type sizes struct {
 	memtable  uint64
-	heads     int // streams whose last revision is known without a read
-	ringBytes int // recent records kept for subscribers
+	heads     int // streams whose last revision is cached
+	ringBytes int // bytes of recent records, kept for subscribers
 	queued    int // appends that may wait
-	ids       int // entries of the first and of the largest layer of the filter of identities
-	streams   int // the same of the filter of streams
+	ids       int // entries of the first and of the largest layer of the filter of ids
+	streams   int // entries of the first and of the largest layer of the filter of streams
 	maxIDs    int
 }
 
@@ -57,13 +56,13 @@ func (o Options) sizes() sizes {
 		return sizes{memtable: 1 << 20, heads: 4096, ringBytes: 256 << 10, queued: 4096, ids: 1 << 12, streams: 1 << 10, maxIDs: 1 << 19}
 	}
 	memtable := uint64(64 << 20)
-	if o.CacheBytes > 0 { // two of them are taken out of the cache
+	if o.CacheBytes > 0 { // two buffers are taken out of the cache
 		memtable = min(memtable, max(uint64(o.CacheBytes)/3, 1<<20))
 	}
 	return sizes{memtable: memtable, heads: 1 << 16, ringBytes: 8 << 20, queued: 16384, ids: 1 << 17, streams: 1 << 15, maxIDs: 1 << 25}
 }
 
-// Cache is the size of the cache that these options stand for.
+// Cache returns the bytes of the cache by these options.
 func (o Options) Cache() int64 {
 	switch {
 	case o.CacheBytes != 0:
@@ -73,7 +72,7 @@ func (o Options) Cache() int64 {
 	case o.ReadOnly:
 		return 16 << 20
 	}
-	return 128 << 20 // a buffer that is flushed, the one that fills meanwhile, and blocks
+	return 128 << 20 // a buffer that is being flushed, one that is being filled, and blocks
 }
 
 func (o Options) withDefaults() Options {
@@ -96,16 +95,16 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// pebbleFormat is fixed, not "the newest": a newer library must not silently
-// write folders that an older rift cannot open.
+// pebbleFormat is fixed, so that a newer pebble does not write folders that an older rift
+// cannot open.
 const pebbleFormat = pebble.FormatValueSeparation
 
 func (o Options) pebble() *pebble.Options {
 	p := &pebble.Options{
 		ReadOnly:           o.ReadOnly,
 		FormatMajorVersion: pebbleFormat,
-		// A flush of a large memtable costs less per event, and the log's own
-		// range never overlaps the older files, so its tables move down unread.
+		// A flush of a large memtable costs less per event. The keys of the log never
+		// overlap those of older files, so its tables move down without being rewritten.
 		MemTableSize:                o.sizes().memtable,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
@@ -114,16 +113,16 @@ func (o Options) pebble() *pebble.Options {
 		BytesPerSync:                1 << 20,
 		MaxOpenFiles:                1000,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
-		DisableTableStats:           true, // they serve deletions, and a log has none
+		DisableTableStats:           true, // for deletions, and a log has none
 	}
 	for i := range p.Levels {
 		// 4 KiB blocks halve the speed of a scan.
 		p.Levels[i].BlockSize = 32 << 10
-		// Looking up ids and revisions that are not there is the common case.
+		// Most look-ups are for ids and revisions that are not in the log.
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	// Fast compression where files are rewritten, zstd at the bottom, where the
-	// log stays.
+	// Fast compression for files that will be rewritten, zstd for the lowest level, where
+	// most of the log is.
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	if o.Small {
 		p.MaxOpenFiles = 64

@@ -10,34 +10,34 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A read takes records out of the database by the page: the loop that walks
-// through pebble's blocks and the one that a consumer decodes in do not push each
-// other out of the processor's caches. A short read should not pay for a long
-// one, so pages grow from the first to the last size.
+// The sizes of pages, in bytes. A read copies records out of the database by the page, so
+// that the loop over pebble's blocks and the loop that decodes do not evict each other
+// from the processor's caches. Pages grow from the first to the last size, so that a short
+// read costs little.
 const (
 	firstPage = 4 << 10
 	lastPage  = 128 << 10
-	// pageLook bounds how many records are looked at after one that a filter
-	// kept, before its consumer gets it.
+	// pageLook is the number of records that are looked at after one that the filter kept,
+	// before the consumer gets it.
 	pageLook = 256
 )
 
-// page is copies of records in one piece of memory. The piece is never written
-// to again, so views of it stay valid for as long as anyone holds them.
+// page holds copies of records in one piece of memory. The piece is not written to again,
+// so that views of it stay valid while they are referenced.
 type page struct {
 	piece []byte
 	kept  []placed
-	err   error // what came after them
+	err   error // the error after the records
 }
 
 type placed struct {
 	position domain.Position
-	end      int // in the piece
+	end      int // offset in the piece
 }
 
-// pager walks through records. All must be there: a hole is corruption, not an
-// end. It checks those that a filter looks into; the others are for the consumer
-// to check, who may have a processor for it.
+// pager reads records in order. A missing position is corruption, not an end. It checks
+// the records that the filter looks into. The consumer checks the others, because it may
+// run on another processor.
 type pager struct {
 	it     *pebble.Iterator
 	move   func() bool
@@ -48,16 +48,15 @@ type pager struct {
 	filter eventlog.Filter
 	all    bool
 	size   int
-	// interrupted says why the walk must end.
+	// interrupted returns the reason to end the read; nil: go on.
 	interrupted func() error
 }
 
-// fill makes the next page; one without records and error is past the end.
+// fill reads the next page. A page without records and without error is past the end.
 func (p *pager) fill(into *page) {
 	into.piece, into.kept, into.err = nil, into.kept[:0], nil
 	p.size = min(max(2*p.size, firstPage), lastPage)
-	// A Builder makes the piece because it does not clear memory that is about to
-	// be written to.
+	// A strings.Builder makes the piece because it does not clear the memory first.
 	var piece strings.Builder
 	for looked := 0; p.left > 0 && (looked < pageLook || p.all || len(into.kept) == 0); looked++ {
 		if looked%interruptEvery == 0 {
@@ -73,7 +72,7 @@ func (p *pager) fill(into *page) {
 		if keep {
 			if len(record) > piece.Cap()-piece.Len() {
 				if piece.Len() > 0 {
-					break // it begins the next page
+					break // the record begins the next page
 				}
 				piece.Grow(max(p.size, len(record)))
 			}
@@ -87,7 +86,7 @@ func (p *pager) fill(into *page) {
 	into.piece = unsafe.Slice(unsafe.StringData(piece.String()), piece.Len())
 }
 
-// record is the record in turn, and whether the filter keeps it.
+// record returns the current record, and whether the filter keeps it.
 func (p *pager) record() (record []byte, keep bool, err error) {
 	if !p.valid {
 		if err := p.it.Error(); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// timeStride is the distance of entries in the index of times.
+// timeStride is the number of positions between entries of the index of times.
 const timeStride = 1024
 
 // indexEntry is a key of an index, and the position that is its value.
@@ -19,17 +19,18 @@ type indexEntry struct {
 	place domain.Position
 }
 
-// pendingPlace is an event that a look-up in the database does not find yet.
+// pendingPlace is an event of the batch being built, which a look-up in the database does
+// not find yet.
 type pendingPlace struct {
 	stream   domain.StreamID
 	id       domain.EventID
 	hash     uint64 // of stream and id
 	position domain.Position
 	revision domain.Revision
-	older    int // in places, another whose identity has the same hash; negative without one
+	older    int // index of the one before with the same hash; negative: there is none
 }
 
-// prepare decides every request of a group and collects what is to be written.
+// prepare decides every request of a group and builds the batch.
 func (s *sequencer) prepare(g *group) *pendingCommit {
 	c := &pendingCommit{group: g, store: s.store, batch: s.store.db.NewBatchWithSize(g.bytes + g.bytes/8 + 64*len(g.requests))}
 	s.forgetPlaces()
@@ -54,8 +55,8 @@ func (s *sequencer) prepare(g *group) *pendingCommit {
 	return c
 }
 
-// forgetPlaces empties places and pending. To clear a map costs what it once
-// held, which a small batch must not pay after a large one.
+// forgetPlaces empties places and pending. Clearing a map takes time by the largest size
+// that it ever had, so after a small batch the keys are deleted one by one.
 func (s *sequencer) forgetPlaces() {
 	if len(s.places) > 32 {
 		clear(s.pending)
@@ -68,8 +69,8 @@ func (s *sequencer) forgetPlaces() {
 	s.places = s.places[:0]
 }
 
-// index adds the index keys of a batch, in order and behind its records: pebble
-// goes on from the key before when it looks for the place of one in its buffer.
+// index adds the index keys of a batch in order, after its records, because pebble inserts
+// a key faster if it follows the key before.
 func (s *sequencer) index(c *pendingCommit) {
 	slices.SortStableFunc(s.entries, func(a, b indexEntry) int { return bytes.Compare(a.key, b.key) })
 	var number [binary.MaxVarintLen64]byte
@@ -110,7 +111,7 @@ func (s *sequencer) prepareAppend(c *pendingCommit, r *request) error {
 	return nil
 }
 
-// place gives an event the next position and adds its keys to the batch.
+// place assigns an event the next position and adds its keys to the batch.
 func (s *sequencer) place(c *pendingCommit, stream domain.StreamID, revision domain.Revision, event *pendingEvent) {
 	position := s.next
 	s.next++
@@ -122,7 +123,7 @@ func (s *sequencer) place(c *pendingCommit, stream domain.StreamID, revision dom
 	s.keys = appendStreamKey(s.keys, stream, revision)
 	middle := len(s.keys)
 	s.keys = appendIdentityKey(s.keys, event.hash)
-	// Where keys grew out of its memory, the older entries keep what was there.
+	// When keys was moved to grow, older entries still refer to its old memory.
 	s.entries = append(s.entries, indexEntry{s.keys[start:middle], position}, indexEntry{s.keys[middle:], position})
 	s.maximum = max(s.maximum, event.micros)
 	if position%timeStride == 0 {
@@ -148,7 +149,7 @@ func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {
 		return head, nil
 	}
 	head, err := streamHead{revision: domain.NoStream}, error(nil)
-	// A stream without events may be tombstoned all the same.
+	// A stream without events may still be tombstoned.
 	if limited := s.log.limited.Load(); limited || s.filters == nil || s.filters.streams.mayHold(streamHash(stream)) {
 		head, err = readHead(s.store.db, stream, limited)
 	}
@@ -158,8 +159,8 @@ func (s *sequencer) head(stream domain.StreamID) (streamHead, error) {
 	return head, err
 }
 
-// repeats looks for the events of a request in their stream. When all are there
-// it answers the request with their places.
+// repeats looks for the events of a request in their stream. If all are there, the request
+// is answered with their positions.
 func (s *sequencer) repeats(r *request) (bool, error) {
 	var known []domain.Revision
 	var places []domain.Position

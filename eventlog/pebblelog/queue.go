@@ -10,45 +10,44 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A group is what one batch holds. It ends at the first of these bounds; an
-// append that is larger has a group of its own.
+// The bounds of a group, which is one batch. A larger append has a group of its own.
 const (
 	groupRequests = 1024
 	groupBytes    = 4 << 20
 )
 
-// request is one append, or one change of a stream's limits, on its way.
+// request is an append, or a change of a stream's limits, from its caller to the outcome.
 type request struct {
 	stream   domain.StreamID
 	expected domain.Revision
 	events   []pendingEvent
 	size     int
 	meta     *eventlog.StreamMeta
-	after    *request        // without which this one is not stored; nil: it rests on none
-	one      [1]pendingEvent // what events is a slice of where there is one
+	after    *request        // the request without which this one is not stored; nil: none
+	one      [1]pendingEvent // the array of events if there is only one
 
-	taken   atomic.Int32 // requestWaiting, then one of the others for good
+	taken   atomic.Int32 // requestWaiting until it becomes one of the others
 	refused bool         // written and read by the sequencer only
 	receipt eventlog.Receipt
 	err     error
 }
 
-// pendingEvent is all that the sequencer needs of an event. It shares no memory
-// with the caller, who may be gone by then.
+// pendingEvent is what the sequencer needs of an event. It shares no memory with the
+// caller, which may have returned.
 type pendingEvent struct {
 	id     domain.EventID
 	hash   uint64
 	micros int64
-	record []byte // to be sealed
+	record []byte // seal completes it
 }
 
 const (
 	requestWaiting = iota
-	requestTaken   // by the sequencer: what happens now happens
-	requestDropped // by its caller: it never happens
+	requestTaken   // by the sequencer: it will be decided
+	requestDropped // by its caller: it will not be decided
 )
 
-// group is a run of requests that are committed and acknowledged together.
+// group is a list of requests that are committed and acknowledged together.
 type group struct {
 	requests []*request
 	bytes    int
@@ -58,26 +57,26 @@ type group struct {
 	err      error         // of an Apply or a Persist as a whole
 }
 
-// queue collects requests while the sequencer is busy with the group before.
+// queue collects requests while the sequencer processes a group.
 type queue struct {
 	limit int
 
 	mu      sync.Mutex
-	groups  []*group // the last one is open
-	waiting int      // requests in groups
+	groups  []*group // the last one takes further requests
+	waiting int      // requests in all groups
 	closed  bool
-	room    chan struct{} // closed and replaced when waiting falls
-	work    chan struct{} // holds one token while there may be groups
-	size    int           // requests of the last group that next gave
+	room    chan struct{} // closed and replaced when waiting has decreased
+	work    chan struct{} // holds a token while there may be groups
+	size    int           // requests of the group that next returned last
 }
 
 func newQueue(limit int) *queue {
 	return &queue{limit: limit, room: make(chan struct{}), work: make(chan struct{}, 1)}
 }
 
-// put adds requests, which fit in one group, to one group in their order and
-// gives the group to wait for; size is the sum of theirs. It waits for room: with
-// any room all of them enter, so the limit is passed by one group at most.
+// put adds requests to one group, in order, and returns the group to wait for; size is the
+// sum of their sizes in bytes. It blocks while the queue is full. When there is any room
+// it adds all requests, so the bound is exceeded by at most one group.
 func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group, error) {
 	for {
 		q.mu.Lock()
@@ -115,8 +114,8 @@ func (q *queue) put(ctx context.Context, size int, requests ...*request) (*group
 	return g, nil
 }
 
-// putAlone adds a group that nothing else joins. There is one such caller, who waits
-// for each, so it needs no bound.
+// putAlone adds a group that takes no other requests. It has one caller, which waits for
+// each group, so it needs no bound.
 func (q *queue) putAlone(g *group) error {
 	q.mu.Lock()
 	if q.closed {
@@ -133,8 +132,8 @@ func (q *queue) putAlone(g *group) error {
 	return nil
 }
 
-// next waits for a group and says how many requests wait behind it; nil when
-// the queue is closed and empty.
+// next waits for a group and returns it with the number of requests that wait behind it;
+// nil when the queue is closed and empty.
 func (q *queue) next() (g *group, behind int) {
 	for {
 		q.mu.Lock()
@@ -159,10 +158,10 @@ func (q *queue) next() (g *group, behind int) {
 	}
 }
 
-// gather lets the writers that the last group has just woken come back before
-// the next group leaves: without it the first of them would go alone and the
-// others wait for a second sync. It yields the processor, never waits for time,
-// and stops as soon as no one comes.
+// gather lets the writers that were just answered add their next appends before the next
+// group is taken. Otherwise the first of them would be alone in a group, and the others
+// would wait for a second sync. It yields the processor, without waiting for time, and
+// stops when no more are added.
 func (q *queue) gather() {
 	for before := 0; before < q.waiting && q.waiting < q.size; {
 		before = q.waiting
@@ -172,7 +171,7 @@ func (q *queue) gather() {
 	}
 }
 
-// close refuses further puts; next still gives the groups that wait.
+// close refuses further requests; next still returns those that wait.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

@@ -12,19 +12,20 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// How often a loop over events asks whether it should still go on.
+// interruptEvery is the number of events after which a loop checks whether it should end.
 const interruptEvery = 64
 
-// errStop ends a loop whose consumer wants no more.
+// errStop ends a loop whose consumer has stopped.
 var errStop = errors.New("stop")
 
-// ReadAll yields everything that the filter keeps from a position on.
+// ReadAll yields the events from a position on that the filter keeps.
 //
-// The strings and Data of an envelope share memory with the events read beside
-// it: clone what is kept for long.
+// The strings and Data of an envelope share memory with events read next to it: clone what
+// is kept for long.
 func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
-		// The head first: a database that is opened later holds at least as much.
+		// The head is read first, because the database that is used afterwards holds at
+		// least that much.
 		first, last := filter.Window(from, direction, domain.Position(l.head.Load()))
 		var err error
 		if first == last {
@@ -38,8 +39,8 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 	}
 }
 
-// readOne yields the event at a position if the filter keeps it. An iterator
-// costs more than what it would find here.
+// readOne yields the event at a position if the filter keeps it. It makes no iterator,
+// which costs more than one look-up.
 func (l *Log) readOne(ctx context.Context, position domain.Position, filter eventlog.Filter, yield func(domain.Envelope, error) bool) error {
 	if err := l.interrupted(ctx, "read of the log", ""); err != nil {
 		return err
@@ -65,8 +66,8 @@ func (l *Log) readOne(ctx context.Context, position domain.Position, filter even
 	return nil
 }
 
-// scan yields the records from first to last that the filter keeps. All of them
-// must be there: a hole is corruption, not an end.
+// scan yields the records from first to last that the filter keeps. A missing position is
+// corruption, not an end.
 func (l *Log) scan(ctx context.Context, first, last domain.Position, direction eventlog.Direction, filter eventlog.Filter, yield func(domain.Envelope, error) bool) (err error) {
 	if err := l.interrupted(ctx, "read of the log", ""); err != nil {
 		return err
@@ -98,9 +99,9 @@ func (l *Log) scan(ctx context.Context, first, last domain.Position, direction e
 	return r.decode(&l.types, yield)
 }
 
-// decode yields the records of all pages until yield wants no more. The event
-// stays on the stack: in the heap, a running collector would have to be told of
-// every string that is set in it.
+// decode yields the records of all pages until yield returns false. The event stays on the
+// stack, because on the heap every string set in it would cost a write barrier during a
+// garbage collection.
 func (r *reader) decode(types *typeNames, yield func(domain.Envelope, error) bool) error {
 	var event domain.Envelope
 	for {
@@ -139,15 +140,15 @@ func recordBounds(first, last domain.Position) *pebble.IterOptions {
 	return bounds
 }
 
-// closeAfter closes an iterator; its error, which is that of the iteration, only
-// counts when nothing else was wrong.
+// closeAfter closes an iterator and sets err to its error, unless err is set already.
 func closeAfter(it *pebble.Iterator, err *error) {
 	if closeErr := it.Close(); *err == nil {
 		*err = closeErr
 	}
 }
 
-// interrupted tells why an operation, on a stream if one is named, must end.
+// interrupted returns the reason why an operation must end, as an error; nil: go on. The
+// error names the stream if there is one.
 func (l *Log) interrupted(ctx context.Context, what string, stream domain.StreamID) error {
 	select {
 	case <-l.closing:

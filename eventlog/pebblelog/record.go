@@ -14,22 +14,22 @@ import (
 
 // A record is one event as it is stored, numbers little endian:
 //
-//	 0 u32 CRC32C from offset 13 on, combined with a hash of what is between and of the position
+//	 0 u32 CRC32C from offset 13 on, combined with a hash of the bytes between and of the position
 //	 4 u8  layout of the record, recordLayout
 //	 5 u64 revision
 //	13 i64 time, microseconds since 1970 UTC
 //	21     event id, 16 bytes
 //	37 u16 schema version
-//	39 u8  which fields of the metadata are there, bit by bit
+//	39 u8  bit set of the metadata fields that are there
 //	40 u16 length of the stream id
 //	42 u8  length of the type
 //	43     lengths of the metadata strings that are there, the term and the length of the request text, uvarints
 //	…      one area of text: stream id, type, metadata strings, request text
 //	…      payload, to the end
 //
-// Revision and position are known last, under the sequencer; what stands before
-// offset 13 is therefore summed last, so that the rest of the checksum is
-// computed by the goroutine that appends.
+// The bytes before offset 13 are added to the checksum last, because the sequencer assigns
+// revision and position last. So the goroutine of the caller computes the checksum of the
+// rest.
 const (
 	recordLayout = 1
 	sealedSize   = 13 // what seal writes
@@ -41,7 +41,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encodeRecord appends the record of an event to dst; seal completes it.
+// encodeRecord appends the record of an event to dst. seal completes it.
 func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) []byte {
 	start := len(dst)
 	var head [fixedSize]byte
@@ -85,7 +85,7 @@ func encodeRecord(dst []byte, stream domain.StreamID, event *eventlog.Proposed) 
 	return dst
 }
 
-// recordSize bounds the size of a record from above.
+// recordSize returns an upper bound of the size of a record in bytes.
 func recordSize(stream domain.StreamID, event *eventlog.Proposed) int {
 	size := fixedSize + len(stream) + len(event.Type) + len(event.Data) + len(event.Meta.Request) + len(event.Meta.Custom) + 1 + 10*(metaStrings+2)
 	for _, text := range metaTexts(&event.Meta) {
@@ -98,8 +98,9 @@ func metaTexts(meta *domain.Meta) [metaStrings]*string {
 	return [metaStrings]*string{&meta.Command, &meta.Causation, &meta.Correlation, &meta.Actor, &meta.Node, &meta.Policy}
 }
 
-// requestText is what the last bit of the metadata stands for: the request, and
-// the custom metadata behind a line feed if there is any. No request has one.
+// requestText returns the text that the last bit of the metadata fields stands for: the
+// request and, after a line feed, the custom metadata if there is any. It is empty if
+// there is no request.
 func requestText(meta *domain.Meta) string {
 	if meta.Custom == "" {
 		return meta.Request
@@ -107,23 +108,23 @@ func requestText(meta *domain.Meta) string {
 	return meta.Request + "\n" + meta.Custom
 }
 
-// seal gives a record its place. It may be called again with another place only
-// after encodeRecord.
+// seal writes the revision, the position and the checksum of a record. A sealed record
+// must be encoded again before it is sealed for another place.
 func seal(record []byte, revision domain.Revision, position domain.Position) {
 	sum := binary.LittleEndian.Uint32(record)
 	binary.LittleEndian.PutUint64(record[5:], uint64(revision))
 	binary.LittleEndian.PutUint32(record, sealSum(sum, record, position))
 }
 
-// sealSum adds the place of a record, and what stands before sealedSize, to the
-// checksum of the rest.
+// sealSum adds the position, and the bytes before sealedSize, to the checksum of the other
+// bytes.
 func sealSum(sum uint32, record []byte, position domain.Position) uint32 {
 	place := mix(uint64(recordRevision(record)) + uint64(record[4])<<56)
 	return sum ^ uint32(mix(place+uint64(position))>>32)
 }
 
-// checkRecord verifies the checksum and the parts that the other functions
-// rely on without looking: after it, recordKeys and the fixed fields are safe.
+// checkRecord verifies the checksum, and the lengths that recordKeys and readers of the
+// fixed fields rely on.
 func checkRecord(record []byte, position domain.Position) error {
 	if len(record) < fixedSize {
 		return domain.Errorf(domain.Corrupt, "event %d: want a record of at least %d bytes, found %d", position, fixedSize, len(record))
@@ -147,8 +148,8 @@ func recordMicros(record []byte) int64 { return int64(binary.LittleEndian.Uint64
 
 func recordID(record []byte) domain.EventID { return domain.EventID(record[21:37]) }
 
-// recordKeys finds what filters ask for, without decoding the rest. The strings
-// are views of the record.
+// recordKeys returns the stream and the type of a checked record, for filters, without
+// decoding the rest. The strings are views of the record.
 func recordKeys(record []byte, position domain.Position) (stream domain.StreamID, eventType string, err error) {
 	at := fixedSize
 	for range bits.OnesCount8(record[39]) {
@@ -166,8 +167,8 @@ func recordKeys(record []byte, position domain.Position) (stream domain.StreamID
 	return domain.StreamID(view(record[at:streamEnd])), view(record[streamEnd:typeEnd]), nil
 }
 
-// decodeRecord fills an envelope from a checked record without copying: its
-// strings and Data are views of the record, which must never change again.
+// decodeRecord fills an envelope from a checked record without copying: the strings and
+// Data are views of the record, which must not change afterwards.
 func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, types *typeNames) error {
 	e.Position = position
 	e.Revision = recordRevision(record)
@@ -215,7 +216,7 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	stream, words := words[:streamSize], words[streamSize:]
 	e.Stream = domain.StreamID(stream)
 	name, words := words[:typeSize], words[typeSize:]
-	if e.Type != name { // neighbours are often of one type
+	if e.Type != name { // successive events often have the same type
 		e.Type = types.intern(name)
 	}
 	m := &e.Meta
@@ -229,7 +230,7 @@ func decodeRecord(e *domain.Envelope, record []byte, position domain.Position, t
 	return nil
 }
 
-// uvarint is binary.Uvarint, quick for what is short.
+// uvarint is binary.Uvarint with a fast path for short numbers.
 func uvarint(b []byte) (uint64, int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), 1
@@ -241,5 +242,5 @@ func malformed(position domain.Position, what string) error {
 	return domain.Errorf(domain.Corrupt, "event %d: %s reaches beyond the record", position, what)
 }
 
-// view is a string that shares the bytes; they must never change again.
+// view returns a string that shares the bytes, which must not change afterwards.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -7,25 +7,24 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The pause between attempts to open a broken folder again grows from the first
-// to the second; an attempt that takes longer than reopenPatience goes on while
-// appends are refused.
+// The pause between attempts to reopen a broken folder grows from firstPause to longestPause.
+// An attempt that takes longer than reopenPatience continues while appends are refused.
 const (
 	firstPause     = 50 * time.Millisecond
 	longestPause   = time.Second
 	reopenPatience = time.Second
 )
 
-// broken gives the database up: what it holds in memory may be ahead of the
-// disk, and pebble cannot go on after a failed write of its log.
+// broken gives the database up: what it has in memory may be ahead of the disk, and pebble
+// cannot continue after a failed write of its log.
 func (s *sequencer) broken(c *pendingCommit, err error) {
 	s.store.fail(err)
 	refuse(c.group, lost(err))
 	s.giveUp()
 }
 
-// forgetMarker lets go of the mark of a log that was given up or closed. What was
-// said last is in the file; only the loss of power can take it back.
+// forgetMarker drops the marker of a log that was given up or closed. The mark stays in
+// the file; only a loss of power can set it back.
 func (s *sequencer) forgetMarker() {
 	if s.marker != nil {
 		if err := s.marker.close(); err != nil {
@@ -37,13 +36,13 @@ func (s *sequencer) forgetMarker() {
 
 func (s *sequencer) giveUp() {
 	s.await(0)
-	s.store.fs.raise() // waits for what is under way
+	s.store.fs.raise() // waits for changes in progress
 	s.store = nil      // readers keep it until there is another
 	s.forgetMarker()
 	s.heads.forget()
 }
 
-// ready makes sure there is a database that takes writes.
+// ready returns an error unless there is a database that accepts writes.
 func (s *sequencer) ready() error {
 	if s.store != nil && s.store.fatal() != nil {
 		s.giveUp()
@@ -54,8 +53,8 @@ func (s *sequencer) ready() error {
 		}
 	}
 	if err := s.store.flushFailure(); err != nil {
-		// Pebble goes on trying. Until it succeeds the memory for writes is not
-		// freed, and a writer would end up waiting for it.
+		// Pebble repeats the flush. Until it succeeds, the memory for writes is not freed,
+		// and a writer would wait for it.
 		return domain.Errorf(domain.Unavailable, "the log cannot be written to its tables: %w", err)
 	}
 	return nil
@@ -69,8 +68,8 @@ type opening struct {
 	err   error
 }
 
-// reopen takes the place of a database that was given up. It tries at most once
-// in a while, and does not wait long for an attempt.
+// reopen replaces a database that was given up. It limits how often it tries, and does not
+// wait long for an attempt.
 func (s *sequencer) reopen() error {
 	if s.opening == nil {
 		if time.Since(s.tried) < s.pause {
@@ -103,7 +102,7 @@ func (s *sequencer) reopen() error {
 	return nil
 }
 
-// abandon gives up an attempt that nobody waits for any more.
+// abandon gives up an attempt that is still running.
 func (s *sequencer) abandon() {
 	if o := s.opening; o != nil {
 		s.opening = nil
@@ -117,7 +116,7 @@ func (s *sequencer) abandon() {
 	}
 }
 
-// adopt goes on with a database, after a failure in place of the old one.
+// adopt begins to use a database, in place of the old one after a failure.
 func (s *sequencer) adopt(st *store, e end) {
 	l := s.log
 	s.store, s.next, s.maximum, s.limitings, s.marker = st, e.last+1, e.maximum, e.limits, e.marker
@@ -127,9 +126,10 @@ func (s *sequencer) adopt(st *store, e end) {
 	l.mu.Unlock()
 	l.limited.Store(e.limited)
 	if old != nil {
-		// What was not acknowledged may have survived: the ring does not have it.
+		// Events that were not acknowledged may have survived. The ring does not have
+		// them.
 		l.ring.reset()
-		go old.retire() // pebble may take long to see that it is at its end
+		go old.retire() // pebble may take long to notice that it is closed
 	}
 	l.head.Store(uint64(e.last))
 	l.applied.Store(e.applied)

@@ -6,18 +6,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// ring keeps the records of the last commits, so that those who follow the log
-// live do not ask the database for what was just in memory. It is bounded by
-// bytes; who falls behind reads from the database.
+// ring keeps the records of the last commits in memory, bounded by bytes, so that
+// followers of the log do not read from the database what was just written. A follower
+// that falls behind reads from the database.
 type ring struct {
 	limit int
 
 	mu    sync.RWMutex
-	runs  []run // adjoining, oldest first
+	runs  []run // without gaps, the oldest first
 	bytes int
 }
 
-// run is the records of one commit; none of it changes once it is here.
+// run is the records of one commit. It does not change once it is in the ring.
 type run struct {
 	first   domain.Position
 	records [][]byte
@@ -26,7 +26,7 @@ type run struct {
 
 func newRing(limit int) *ring { return &ring{limit: limit} }
 
-// add appends the records of a commit whose last event has position last.
+// add adds the records of a commit whose last event is at position last.
 func (r *ring) add(last domain.Position, records [][]byte) {
 	fresh := run{first: last + 1 - domain.Position(len(records)), records: records}
 	for _, record := range records {
@@ -39,18 +39,18 @@ func (r *ring) add(last domain.Position, records [][]byte) {
 	drop := 0
 	for r.bytes > r.limit && drop < len(r.runs)-1 {
 		r.bytes -= r.runs[drop].bytes
-		r.runs[drop] = run{} // the array lives on, what it pointed to need not
+		r.runs[drop] = run{} // so that the records can be freed while the array is still used
 		drop++
 	}
 	r.runs = r.runs[drop:]
 }
 
-// from gives the records from a position on to the end of their commit, nil
-// when the ring does not hold it.
+// from returns the records from a position to the end of its commit; nil if the ring does
+// not have them.
 func (r *ring) from(position domain.Position) [][]byte {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	low, high := 0, len(r.runs) // the answer is the last run that starts at or before position
+	low, high := 0, len(r.runs) // the result is the last run that begins at or before position
 	for low < high {
 		middle := (low + high) / 2
 		if r.runs[middle].first <= position {
@@ -70,8 +70,8 @@ func (r *ring) from(position domain.Position) [][]byte {
 	return found.records[skip:]
 }
 
-// at gives the record at a position, nil when the ring does not hold it; a nil
-// ring holds nothing.
+// at returns the record at a position; nil if the ring does not have it. A nil ring has
+// none.
 func (r *ring) at(position domain.Position) []byte {
 	if r == nil {
 		return nil

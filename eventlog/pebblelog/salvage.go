@@ -15,13 +15,13 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Salvage copies every event of a damaged folder that is whole to a new one, which
-// must not be there yet. Each keeps its position: where one is lost, an EVENT_LOST
-// stands in its place. In its stream an event keeps its order, not its revision,
-// when an earlier one of the stream is lost.
+// Salvage copies every event of a damaged folder that can be read whole to a new folder,
+// which must not exist. Each event keeps its position, and an EVENT_LOST takes the
+// position of each lost one. Within its stream an event keeps its order, but not its
+// revision if an earlier event of the stream is lost.
 //
-// The new folder appears when all is in it. One that was interrupted has left a
-// folder with partialSuffix beside it, which the next one clears away.
+// The new folder appears when it is complete. An interrupted Salvage leaves a folder with
+// partialSuffix next to it, which the next Salvage removes.
 func Salvage(ctx context.Context, from, to string, options Options, progress func(done, total int64)) (_ Survey, err error) {
 	options = options.withDefaults()
 	if names, err := options.FS.List(to); err == nil && len(names) > 0 {
@@ -54,14 +54,14 @@ func Salvage(ctx context.Context, from, to string, options Options, progress fun
 	return s.survey, nil
 }
 
-// The folders beside the new one while it is written: the log, and the records in
-// the order of their positions.
+// Folders next to the new one while it is written: the log, and the records in order of
+// their positions.
 const (
 	partialSuffix = ".partial"
 	recordsSuffix = ".records"
 )
 
-// salvage is a survey that keeps what it finds.
+// salvage is a surveyor that keeps the records that it finds.
 type salvage struct {
 	*surveyor
 	options              Options
@@ -69,14 +69,14 @@ type salvage struct {
 	db                   *pebble.DB
 	batch                *pebble.Batch
 	log                  *Log
-	next                 domain.Position // to be written
-	last                 time.Time       // of the event before
+	next                 domain.Position // the next position to be written
+	last                 time.Time       // time of the event before
 	writes               []eventlog.Write
-	pending              int // bytes of writes
+	pending              int // bytes of appends to be written
 }
 
-// gather brings the records into order: a key is as in a log, and the value has the
-// sequence number before it, so that the newest of several wins.
+// gather sorts the records by position. Keys are as in a log; each value begins with its
+// sequence number, so that the newest of several values can be found.
 func (s *salvage) gather() error {
 	options := s.options.pebble()
 	options.ReadOnly, options.DisableWAL = false, true
@@ -101,7 +101,7 @@ func (s *salvage) gather() error {
 	return s.batch.Close()
 }
 
-// salvageBatch is how much is gathered and written at a time.
+// salvageBatch is the number of bytes that are gathered or written at once.
 const salvageBatch = 4 << 20
 
 func (s *salvage) flush() error {
@@ -110,7 +110,7 @@ func (s *salvage) flush() error {
 	return err
 }
 
-// put adds a value to those that were found under a key.
+// put adds a value under a key.
 func (s *salvage) put(key []byte, seq uint64, value []byte) error {
 	if s.batch.Len() > salvageBatch {
 		if err := s.flush(); err != nil {
@@ -155,7 +155,7 @@ func (s *salvage) write() (err error) {
 	err = s.newest(recordPrefix, func(key, record []byte) error {
 		position, _ := recordKeyPosition(key)
 		if position > s.survey.Head {
-			return nil // nobody was told that it is stored, and one before it is not
+			return nil // it was not acknowledged, and an event before it is lost
 		}
 		if err := s.fill(position); err != nil {
 			return err
@@ -190,7 +190,7 @@ func (s *salvage) write() (err error) {
 	})
 }
 
-// fill puts an EVENT_LOST in the place of each event that is lost before a position.
+// fill appends an EVENT_LOST for each lost event before a position.
 func (s *salvage) fill(upTo domain.Position) error {
 	for s.next < upTo {
 		at := s.names[s.next]
@@ -212,7 +212,7 @@ func (s *salvage) fill(upTo domain.Position) error {
 	return nil
 }
 
-// append has an event written at the next position.
+// append adds an event at the next position.
 func (s *salvage) append(stream domain.StreamID, event eventlog.Proposed) error {
 	s.writes = append(s.writes, eventlog.Write{Stream: stream, Expected: domain.AnyRevision, Events: []eventlog.Proposed{event}})
 	s.pending += len(event.Data)
@@ -241,13 +241,13 @@ func (s *salvage) send() error {
 	return nil
 }
 
-// finish makes the folder appear under its name.
+// finish renames the folder to its final name.
 func (s *salvage) finish() error {
 	files := s.options.FS
 	if err := files.RemoveAll(s.records); err != nil {
 		return err
 	}
-	if err := files.RemoveAll(s.to); err != nil { // it is empty, or is not there
+	if err := files.RemoveAll(s.to); err != nil { // it is empty or does not exist
 		return err
 	}
 	if err := files.Rename(s.partial, s.to); err != nil {

@@ -9,46 +9,45 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// pipelineAt is how many appends must wait for the next batch to be built while
-// the last one is still being synced. With a shorter queue that only splits
-// batches: fewer events for each sync.
+// pipelineAt is the number of waiting appends from which on the next batch is built while
+// the last one is being synced. With fewer, that would only make smaller batches: fewer
+// events for each sync.
 const pipelineAt = 128
 
-// sequencer owns everything that decides about appends. Only its goroutine
-// touches it.
+// sequencer decides all appends. Its fields are used by its goroutine only.
 type sequencer struct {
 	log       *Log
-	store     *store // nil after a failure, until the folder could be opened again
+	store     *store // nil after a failure, until the folder is reopened
 	opening   *opening
-	tried     time.Time // the last attempt to open the folder again
+	tried     time.Time // when reopening was last attempted
 	pause     time.Duration
-	next      domain.Position // of the next event
-	maximum   int64           // the largest time of all events, microseconds
+	next      domain.Position // position of the next event
+	maximum   int64           // the largest time of all events, in microseconds
 	heads     *headCache
-	pending   map[uint64]int                          // by identity, the last of places
-	places    []pendingPlace                          // of the events of the batch being built
+	pending   map[uint64]int                          // by identity hash, the last index in places
+	places    []pendingPlace                          // the events of the batch being built
 	limits    map[domain.StreamID]eventlog.StreamMeta // set in the batch being built
 	marker    *marker                                 // nil while there is no store
-	limitings uint64                                  // how often limits were set
-	filters   *filters                                // nil until they know everything
-	making    chan *filters                           // gives them once, nil when they could not be made
+	limitings uint64                                  // number of times that limits were set
+	filters   *filters                                // nil until they are complete
+	making    chan *filters                           // receives the filters once, nil if they could not be made
 	missed    missed
-	written   chan *pendingCommit // in this order they are synced
-	synced    chan struct{}       // one token for each pending commit that is
+	written   chan *pendingCommit // in the order in which they are synced
+	synced    chan struct{}       // one token for each pending commit that was synced
 	unsynced  int
 	key       []byte
-	keys      []byte       // of entries, one after the other
-	entries   []indexEntry // of the batch being built
+	keys      []byte       // the keys of entries, one after the other
+	entries   []indexEntry // index entries of the batch being built
 }
 
-// pendingCommit is a group that is prepared or written and not published.
+// pendingCommit is a group that is being committed and is not published yet.
 type pendingCommit struct {
 	group     *group
 	batch     *pebble.Batch // nil when the group changes nothing
 	store     *store
-	last      domain.Position // durable when the commit is
-	limitings uint64          // of the log when the commit is durable
-	records   [][]byte        // of its events, in order
+	last      domain.Position // head of the log after the commit
+	limitings uint64          // limitings of the log after the commit
+	records   [][]byte        // of the events, in order
 }
 
 func (s *sequencer) run() {
@@ -67,8 +66,8 @@ func (s *sequencer) run() {
 	s.forgetMarker()
 }
 
-// commit prepares a group, writes it and publishes it, or leaves the sync and the
-// publishing to syncInTurn when it pipelines.
+// commit prepares, writes and publishes a group. If it pipelines, syncInTurn syncs and
+// publishes it.
 func (s *sequencer) commit(g *group, pipeline bool) {
 	if err := s.ready(); err != nil {
 		refuse(g, err)
@@ -89,8 +88,8 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 	if c.batch.Empty() {
 		c.batch = nil
 	}
-	// A group of repetitions alone must not be acknowledged before the batch
-	// that holds the first appends: it is published in its turn.
+	// A group of repetitions only must not be acknowledged before the batch with the first
+	// appends is synced, so it is published in order.
 	if pipeline || s.unsynced > 0 && c.batch == nil {
 		s.await(maxPending - 1)
 		if err := s.write(c, false); err != nil {
@@ -112,8 +111,8 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 	}
 }
 
-// apply writes the group of an Apply, shows it, and leaves its sync to syncInTurn or, of
-// a stepped log, to persist.
+// apply writes the group of an Apply and shows it. The sync is left to syncInTurn or, in a
+// stepped log, to persist.
 func (s *sequencer) apply(c *pendingCommit) {
 	err := c.group.undecided()
 	if err == nil {
@@ -135,7 +134,7 @@ func (s *sequencer) apply(c *pendingCommit) {
 	s.written <- c
 }
 
-// persist syncs what was applied.
+// persist syncs everything that was applied.
 func (s *sequencer) persist(g *group) {
 	s.await(0)
 	c := &pendingCommit{group: g, store: s.store, batch: s.store.db.NewBatch(), last: s.next - 1, limitings: s.limitings}
@@ -151,7 +150,7 @@ func (s *sequencer) persist(g *group) {
 
 const maxPending = 4
 
-// await waits until at most n written commits are not synced.
+// await waits until at most n written commits are unsynced.
 func (s *sequencer) await(n int) {
 	for s.unsynced > n {
 		<-s.synced
@@ -159,8 +158,7 @@ func (s *sequencer) await(n int) {
 	}
 }
 
-// syncInTurn waits for the sync of one written commit after the other and
-// publishes it.
+// syncInTurn waits for the sync of written commits in order, and publishes each.
 func (s *sequencer) syncInTurn() {
 	for c := range s.written {
 		if c.batch != nil {
@@ -182,7 +180,7 @@ func (s *sequencer) syncInTurn() {
 	close(s.synced)
 }
 
-// write hands the batch to the database, and syncs it or leaves that to SyncWait.
+// write writes the batch to the database. Without sync, the caller waits with SyncWait.
 func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 	if c.batch == nil {
 		return c.store.fatal()
@@ -192,7 +190,7 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 			err = asError(broken)
 		}
 		if err == nil {
-			err = c.store.fatal() // pebble reports a failed commit to its logger
+			err = c.store.fatal() // pebble reports a failed commit to its logger only
 		}
 	}()
 	switch {
@@ -204,14 +202,14 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 	return c.store.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 }
 
-// publish notes that a group is synced, and shows it unless that was done before. The
-// error is that of noting that it is acknowledged, and then it is not.
+// publish writes the mark after a group was synced, and shows the group unless it is shown
+// already. If the mark cannot be written, the group is not acknowledged.
 func (s *sequencer) publish(c *pendingCommit) error {
 	if c.batch != nil {
 		if err := s.marker.say(mark{c.last, c.limitings}); err != nil {
 			return err
 		}
-		_ = c.batch.Close() // only returns memory to its pool
+		_ = c.batch.Close() // it only returns memory to its pool
 	}
 	switch {
 	case c.group.index != 0:
@@ -225,8 +223,8 @@ func (s *sequencer) publish(c *pendingCommit) error {
 	return nil
 }
 
-// show makes a group visible and answers it. Append returns after the head has moved, so
-// a caller reads its own events.
+// show makes a group visible and answers it. The head moves before Append returns, so a
+// caller can read its own events.
 func (s *sequencer) show(c *pendingCommit) {
 	if len(c.records) > 0 {
 		s.log.ring.add(c.last, c.records)
@@ -241,7 +239,7 @@ func (s *sequencer) show(c *pendingCommit) {
 	}
 }
 
-// refuse answers every request of a group that has no answer yet.
+// refuse sets the error of every request of a group that has no outcome yet.
 func refuse(g *group, err error) {
 	g.err = err
 	for _, r := range g.requests {

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Stat counts a log.
+// Stat has counts of a log.
 type Stat struct {
 	Events     domain.Position  `json:"events"`
 	Streams    int64            `json:"streams"`
@@ -24,12 +24,11 @@ type Stat struct {
 	DiskBytes  uint64           `json:"disk_bytes"`
 }
 
-// statStride is how many events are counted before the result is worth keeping.
+// statStride is the number of newly counted events from which on the result is saved.
 const statStride = 1 << 14
 
-// Stat counts everything up to the durable head. The first time it reads the
-// whole log; the result is kept beside it, so that later only what is new is
-// read.
+// Stat counts the events up to the durable head. The first call reads the whole log. The
+// result is saved beside the log, so that later calls read only newer events.
 func (l *Log) Stat(ctx context.Context) (Stat, error) {
 	durable := domain.Position(l.head.Load())
 	st, err := l.use()
@@ -77,7 +76,7 @@ func (s *Stat) add(e *domain.Envelope) {
 	s.ByType[e.Type]++
 	category := e.Stream.Category()
 	if _, known := s.ByCategory[category]; !known {
-		category = string([]byte(category)) // the key must not keep the record's memory
+		category = string([]byte(category)) // a copy, so that the key does not keep the memory of the record
 	}
 	s.ByCategory[category]++
 }
@@ -97,7 +96,8 @@ func readStat(db *pebble.DB) (Stat, error) {
 	return stat, closer.Close()
 }
 
-// keepStat is not synced: it only saves time.
+// keepStat saves the counts. It does not sync, because a lost result is only counted
+// again.
 func keepStat(st *store, text []byte) (err error) {
 	defer func() {
 		if broken := recover(); broken != nil {
@@ -108,8 +108,8 @@ func keepStat(st *store, text []byte) (err error) {
 	return st.db.Set([]byte(statKey), text, pebble.NoSync)
 }
 
-// Checkpoint copies the log, as it is now, to a folder that does not exist yet;
-// files that never change are linked. The copy is a log of its own.
+// Checkpoint copies the log as it is now to a folder that must not exist. Files that never
+// change are linked. The copy is a log of its own.
 func (l *Log) Checkpoint(dir string) (err error) {
 	st, err := l.use()
 	if err != nil {
@@ -132,7 +132,7 @@ func (l *Log) Checkpoint(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	has := mark{domain.Position(l.head.Load()), limits} // at least
+	has := mark{domain.Position(l.head.Load()), limits} // the copy may have more
 	if err := st.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return err
 	}

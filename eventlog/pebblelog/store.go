@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// store is one opening of the database. A log has one at a time; after an I/O
-// error that pebble cannot survive it is given up and another is opened.
+// store is one opening of the database. A log uses one at a time. After an I/O error that
+// pebble cannot handle, it is given up and another is opened.
 type store struct {
 	db *pebble.DB
 	fs *fencedFS
@@ -26,7 +26,7 @@ type store struct {
 	mu        sync.Mutex
 	users     int
 	retired   bool
-	closed    chan struct{} // closed when the database is
+	closed    chan struct{} // closed when the database is closed
 	closeErr  error
 	failure   error         // the first fatal error
 	broke     chan struct{} // closed with the first fatal error
@@ -39,11 +39,10 @@ func newStore(options Options) *store {
 	return s
 }
 
-// abandonAfter is how long an opening that has failed may take to notice.
+// abandonAfter is how long open waits for a failed opening to return.
 const abandonAfter = 500 * time.Millisecond
 
-// open opens the database; nothing that pebble does on a broken disk reaches
-// the caller as a panic.
+// open opens the database. A panic of pebble on a broken disk becomes an error.
 func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	p := options.pebble()
 	p.FS = s.fs
@@ -72,9 +71,9 @@ func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	select {
 	case r = <-done:
 	case <-s.broke:
-		// Pebble expects its logger to end the process here. Some of its ways
-		// come back all the same; who waits for a flush that cannot succeed any
-		// more does not, and stays behind, asleep and fenced off.
+		// Pebble expects that its logger ends the process here. Not every call returns
+		// after that: one that waits for a flush that cannot succeed stays blocked, and
+		// its file system refuses changes.
 		select {
 		case r = <-done:
 		case <-time.After(abandonAfter):
@@ -99,8 +98,8 @@ func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	return nil
 }
 
-// probe tells whether the disk takes writes. Opening a database reads its whole
-// write-ahead log and writes it to tables: too much to find out with.
+// probe reports whether the disk takes writes. It does not open the database, because that
+// reads the whole write-ahead log and writes it to tables.
 func probe(fs vfs.FS, dir string) error {
 	name := fs.PathJoin(dir, "PROBE")
 	file, err := fs.Create(name, vfs.WriteCategoryUnspecified)
@@ -111,14 +110,14 @@ func probe(fs vfs.FS, dir string) error {
 	return errors.Join(err, file.Sync(), file.Close(), fs.Remove(name))
 }
 
-// listener notes failing flushes. Pebble tries a flush again for ever and then
-// lets writers wait; a log would rather refuse them.
+// listener returns a listener that notes failed flushes. Pebble repeats a flush without
+// end and then blocks writers; the log refuses their appends instead.
 func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
 			out.Error("log storage", "error", err)
 			if !s.opened.Load() && s.fatal() != nil {
-				runtime.Goexit() // pebble would try again at once, for ever
+				runtime.Goexit() // pebble would repeat the flush at once, without end
 			}
 		},
 		FlushEnd: func(info pebble.FlushInfo) {
@@ -129,18 +128,18 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 				s.flushFail = nil
 			}
 		},
-		// Without this the default would end the process.
+		// The default of pebble ends the process.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			out.Error("log storage is corrupt", "path", info.Path, "error", info.Details)
 		},
 	}
 }
 
-// flushedNothing is how pebble reports a flush of no keys, which is no failure.
+// flushedNothing is pebble's error for a flush without keys, which is no failure.
 const flushedNothing = "pebble: empty table"
 
-// fail notes an error after which nothing may be written through this store. It
-// returns when that is so: the folder may then be opened by another.
+// fail notes an error after which nothing may be written through this store. When it
+// returns, nothing is, and the folder may be opened by another store.
 func (s *store) fail(err error) {
 	s.mu.Lock()
 	if s.failure == nil {
@@ -157,14 +156,14 @@ func (s *store) fatal() error {
 	return s.failure
 }
 
-// flushFailure is the error of the last flush, nil after one that went well.
+// flushFailure returns the error of the last flush, nil if it succeeded.
 func (s *store) flushFailure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.flushFail
 }
 
-// use keeps the database open until release; false when it is retired.
+// use keeps the database open until release. It returns false if the store is retired.
 func (s *store) use() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,7 +184,7 @@ func (s *store) release() {
 	}
 }
 
-// retire closes the database once nobody uses it.
+// retire closes the database once no reader uses it.
 func (s *store) retire() {
 	s.mu.Lock()
 	first := !s.retired
@@ -207,8 +206,8 @@ func (s *store) close() {
 	s.closeErr = s.db.Close()
 }
 
-// storeLogger takes what pebble logs. Its Fatalf must not end the process: the
-// log gives up the database instead and opens it again.
+// storeLogger takes pebble's messages. Its Fatalf must not end the process: the database
+// is given up and opened again instead.
 type storeLogger struct {
 	store *store
 	out   *slog.Logger
@@ -232,11 +231,11 @@ func (l storeLogger) Fatalf(format string, args ...any) {
 		}
 	}
 	l.out.Error("log storage gave up", "error", err)
-	// What pebble does after this runs on state that it holds for broken.
+	// Pebble considers its state broken and goes on after this call.
 	l.store.fail(err)
 }
 
-// storageCode classes an error of the storage.
+// storageCode returns the code of an error of the storage.
 func storageCode(err error) domain.Code {
 	var coded *domain.Error
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Read yields a stream from a revision on.
+// Read yields the events of a stream from a revision on.
 func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		err := l.readStream(ctx, stream, from, direction, func(e *domain.Envelope) bool { return yield(*e, nil) })
@@ -23,9 +23,9 @@ func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revi
 	}
 }
 
-// indexBlock is how many places of a stream are looked up before their records
-// are: seeks into one range in rising order are cheaper than a change of range
-// for every event.
+// indexBlock is the number of index entries of a stream that are read before their
+// records, because seeks in ascending order within one key range are cheaper than changing
+// the range for every event.
 const indexBlock = 128
 
 func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction, visit func(*domain.Envelope) bool) (err error) {
@@ -33,7 +33,8 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 		return err
 	}
 	durable := domain.Position(l.head.Load())
-	// What is durable by now was made known before, so no here is no there.
+	// The filters have everything that is durable by now, so a stream that they do not
+	// have has no events.
 	if known := l.known.Load(); known != nil && !known.streams.mayHold(streamHash(stream)) {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 			}
 			if meta.HidesRevision(place.revision, head) {
 				if direction == eventlog.Backward {
-					return nil // all that follow are older still
+					return nil // all that follow are older
 				}
 				continue
 			}
@@ -102,8 +103,8 @@ func (l *Log) readStream(ctx context.Context, stream domain.StreamID, from domai
 	}
 }
 
-// firstShown is the first revision from one on that is not hidden by count or
-// truncation, in a stream whose last one is head.
+// firstShown returns the first revision, from one on, that is not hidden by the max count
+// or the truncation of the stream. head is the last revision.
 func firstShown(meta eventlog.StreamMeta, from, head domain.Revision) domain.Revision {
 	first := max(from, 0, meta.TruncateBefore)
 	if meta.MaxCount > 0 {
@@ -112,7 +113,7 @@ func firstShown(meta eventlog.StreamMeta, from, head domain.Revision) domain.Rev
 	return first
 }
 
-// streamCursor walks the index of a stream.
+// streamCursor reads the index of a stream.
 type streamCursor struct {
 	log       *Log
 	stream    domain.StreamID
@@ -120,7 +121,7 @@ type streamCursor struct {
 	durable   domain.Position
 	direction eventlog.Direction
 	valid     bool
-	want      domain.Revision // the next revision; the first one found sets it when negative
+	want      domain.Revision // the next revision; negative: not known until the first entry is read
 	held      chunk
 	places    []streamPlace
 	key       []byte
@@ -131,7 +132,7 @@ type streamPlace struct {
 	position domain.Position
 }
 
-// head finds the last durable revision.
+// head returns the last durable revision.
 func (c *streamCursor) head() (domain.Revision, error) {
 	for valid := c.index.Last(); valid; valid = c.index.Prev() {
 		place, err := c.place()
@@ -160,7 +161,7 @@ func (c *streamCursor) start(first, from domain.Revision, direction eventlog.Dir
 	}
 }
 
-// block gathers the next places, none at the end.
+// block returns the next entries of the index; none at the end.
 func (c *streamCursor) block() ([]streamPlace, error) {
 	c.places = c.places[:0]
 	for c.valid && len(c.places) < indexBlock {
@@ -203,7 +204,7 @@ func (c *streamCursor) place() (streamPlace, error) {
 	return streamPlace{revision, domain.Position(position)}, nil
 }
 
-// record fetches the event at a place and checks that it belongs there.
+// record reads the event of an index entry and checks that it has that place.
 func (c *streamCursor) record(records *pebble.Iterator, place streamPlace) (domain.Envelope, error) {
 	c.key = appendRecordKey(c.key[:0], place.position)
 	if !records.SeekGE(c.key) || string(records.Key()) != string(c.key) {

@@ -9,12 +9,12 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// historyBlock is how many positions a subscription reads from the database
-// before it lets go of it: a slow follower must not keep old files alive.
+// historyBlock is the number of positions after which a subscription closes its iterator
+// on the database, so that a slow follower does not keep old files from being deleted.
 const historyBlock = 4096
 
-// Subscribe yields what comes after a position, then what is appended, until
-// ctx ends. Strings and Data share memory as those of ReadAll do.
+// Subscribe yields the events after a position and then those that are appended, until ctx
+// ends. Strings and Data share memory as those of ReadAll do.
 func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
 	return func(yield func(eventlog.Item, error) bool) {
 		if err := filter.CheckSubscription(); err != nil {
@@ -37,13 +37,14 @@ type subscription struct {
 	log    *Log
 	filter eventlog.Filter
 	yield  func(eventlog.Item, error) bool
-	seen   domain.Position // everything up to here was looked at
-	told   domain.Position // and the consumer knows it up to here
+	seen   domain.Position // position up to which events were looked at
+	told   domain.Position // position up to which the consumer knows the log
 }
 
 func (s *subscription) follow(ctx context.Context) error {
 	for caughtUp := false; ; {
-		// The waker first: it is replaced after the head has moved.
+		// The waker is read before the head, because it is replaced after the head has
+		// moved.
 		waker := *s.log.waker.Load()
 		for head := domain.Position(s.log.head.Load()); s.seen < head; head = domain.Position(s.log.head.Load()) {
 			if err := s.advance(ctx, head); err != nil {
@@ -75,7 +76,7 @@ func (s *subscription) follow(ctx context.Context) error {
 	}
 }
 
-// progress tells the consumer about events the filter left out.
+// progress yields the position if the filter left out the last events.
 func (s *subscription) progress() error {
 	if s.told == s.seen {
 		return nil
@@ -87,7 +88,7 @@ func (s *subscription) progress() error {
 	return nil
 }
 
-// advance delivers the next records, from the ring when it has it.
+// advance yields the next records, from the ring if it has them.
 func (s *subscription) advance(ctx context.Context, head domain.Position) error {
 	if records := s.log.ring.from(s.seen + 1); records != nil {
 		return s.deliver(ctx, records, head)
@@ -105,7 +106,7 @@ func (s *subscription) deliver(ctx context.Context, records [][]byte, head domai
 	for _, record := range records {
 		position := s.seen + 1
 		if position > head {
-			return nil // in the ring a moment before it counts as durable
+			return nil // the ring has it shortly before it counts as durable
 		}
 		if err := s.log.interrupted(ctx, "subscription", ""); err != nil {
 			return err

@@ -13,51 +13,51 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Lost is a run of events that no file of a folder holds whole.
+// Lost is a range of events that no file of a folder has whole.
 type Lost struct {
 	First domain.Position `json:"first"`
 	Last  domain.Position `json:"last"`
-	// Streams are those that the index of streams names for them, in order; events
-	// whose places there are lost too have none.
+	// Streams are the streams of these events by the index of streams, in order. An event
+	// whose index entry is lost too adds none.
 	Streams []domain.StreamID `json:"streams,omitempty"`
 }
 
-// Survey is what can be read of a folder that need not be fit to be opened.
+// Survey describes what can be read of a folder, even if the folder cannot be opened.
 type Survey struct {
-	Head   domain.Position `json:"head"`   // the last event that was acknowledged, as far as anything tells
-	Events int64           `json:"events"` // that are whole
-	Bytes  int64           `json:"bytes"`  // of their payloads
-	// LostEvents counts the events of Lost.
+	Head   domain.Position `json:"head"`   // the last event that was acknowledged, as far as known
+	Events int64           `json:"events"` // events that can be read whole
+	Bytes  int64           `json:"bytes"`  // of the payloads of these events
+	// LostEvents is the number of events in Lost.
 	LostEvents int64    `json:"lost_events"`
 	Lost       []Lost   `json:"lost,omitempty"`
-	LostLimits bool     `json:"lost_limits,omitempty"` // limits of streams were set that are not there
+	LostLimits bool     `json:"lost_limits,omitempty"` // limits of streams were set that cannot be found
 	Damage     []Damage `json:"damage,omitempty"`
 }
 
-// OK tells a folder that lacks nothing.
+// OK reports whether nothing is lost or damaged.
 func (s Survey) OK() bool { return s.LostEvents == 0 && !s.LostLimits && len(s.Damage) == 0 }
 
-// maxNamed bounds the lost events whose streams are told.
+// maxNamed bounds the lost events whose streams are listed.
 const maxNamed = 1 << 16
 
-// surveyor looks at a folder, and hands every whole record to keep.
+// surveyor reads a folder, and calls keep for every whole record.
 type surveyor struct {
 	ctx   context.Context
 	files vfs.FS
 	dir   string
 	keep  func(seq uint64, position domain.Position, record []byte) error // nil: only count
-	limit func(seq uint64, stream domain.StreamID, text []byte) error     // nil: likewise
+	limit func(seq uint64, stream domain.StreamID, text []byte) error     // nil: only count
 	done  func(bytes int64)
 
 	seen   positionSet
 	types  typeNames
 	max    domain.Position
 	limits uint64
-	names  map[domain.Position]place // of lost events
+	names  map[domain.Position]place // index entries of lost events
 	survey Survey
 }
 
-// place is where an event stood in its stream.
+// place is an event's place in its stream.
 type place struct {
 	stream   domain.StreamID
 	revision domain.Revision
@@ -77,13 +77,13 @@ func (b *positionSet) add(p domain.Position) {
 	(*b)[p/64] |= 1 << (p % 64)
 }
 
-// maxPosition is beyond every position that a log can have come to: a key that says
-// more is damaged.
+// maxPosition is larger than any position that a log can reach; a key with a larger one is
+// damaged.
 const maxPosition = domain.Position(1) << 40
 
-// TakeSurvey reads every file of a log's folder and says which events are whole
-// and which are lost. It changes nothing, and needs none of pebble's lists: each
-// record proves by its checksum which event it is.
+// TakeSurvey reads every file of a log's folder and reports which events are whole and
+// which are lost. It changes nothing, and does not need pebble's manifest, because the
+// checksum of a record proves its position.
 func TakeSurvey(ctx context.Context, dir string, options Options, progress func(done, total int64)) (Survey, error) {
 	options = options.withDefaults()
 	lock, err := lockToRead(dir, options)
@@ -143,7 +143,7 @@ func (s *surveyor) run() error {
 
 func (s *surveyor) stopped() error { return eventlog.Interrupted(s.ctx, "survey of the log") }
 
-// take notes what an entry says. A value that makes no sense is as good as none.
+// take notes an entry. An entry that cannot be decoded counts as missing.
 func (s *surveyor) take(seq uint64, key, value []byte) error {
 	if len(key) == 0 {
 		return nil
@@ -180,7 +180,7 @@ func (s *surveyor) payloadSize(record []byte, position domain.Position) int64 {
 	return int64(len(e.Data))
 }
 
-// count gathers the runs of events that are lost.
+// count lists the ranges of events that are lost.
 func (s *surveyor) count(head domain.Position) {
 	for p := domain.Position(1); p <= head; p++ {
 		if s.seen.has(p) {
@@ -195,7 +195,7 @@ func (s *surveyor) count(head domain.Position) {
 	}
 }
 
-// name finds the streams of what is lost in the index of streams.
+// name finds the streams of lost events in the index of streams.
 func (s *surveyor) name() error {
 	if s.survey.LostEvents == 0 {
 		return nil
@@ -225,7 +225,7 @@ func (s *surveyor) name() error {
 	return nil
 }
 
-// folderSize adds up the files that a survey reads.
+// folderSize returns the size in bytes of the files that a survey reads.
 func folderSize(files vfs.FS, dir string) (total int64, err error) {
 	names, err := files.List(dir)
 	for _, name := range names {

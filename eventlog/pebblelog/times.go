@@ -11,15 +11,15 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// end is where a database ends.
+// end is the state at the end of a database.
 type end struct {
 	last    domain.Position
-	maximum int64   // largest time of all events, microseconds; the least number in an empty log
+	maximum int64   // the largest time of all events in microseconds; the smallest int64 in an empty log
 	limited bool    // some stream has limits
-	limits  uint64  // how often they were set
+	limits  uint64  // number of times that they were set
 	applied uint64  // index of the last Apply
-	damage  error   // met while looking for the maximum
-	marker  *marker // nil in a log to read only
+	damage  error   // found while looking for the maximum
+	marker  *marker // nil in a read-only log
 }
 
 func readEnd(db *pebble.DB) (e end, err error) {
@@ -34,7 +34,7 @@ func readEnd(db *pebble.DB) (e end, err error) {
 			e.last = position
 		}
 	}
-	if err := it.Error(); err != nil { // the next seek would forget it
+	if err := it.Error(); err != nil { // the next seek would clear the error
 		return e, err
 	}
 	if it.SeekGE([]byte{metaPrefix}) {
@@ -63,8 +63,8 @@ func readEnd(db *pebble.DB) (e end, err error) {
 		return true
 	})
 	if storageCode(err) == domain.Corrupt {
-		// A damaged event must not keep a log from being opened: reading meets it,
-		// and Verify names it. At worst the index of times lags from here on.
+		// A damaged event does not keep a log from being opened: reads return its error,
+		// and Verify reports it. The index of times may be incomplete from here on.
 		e.damage, err = err, nil
 	}
 	return e, err
@@ -107,9 +107,9 @@ func eachMicros(db *pebble.DB, first, last domain.Position, visit func(domain.Po
 	return nil
 }
 
-// PositionAt is where the log stood at a time: the largest position up to which
-// no event is later than t. Times of events are data and may run backwards, so
-// it is the running maximum that counts. It reads at most timeStride records.
+// PositionAt returns the position of the log at a time: the largest position up to which
+// no event is later than t. Times of events are data and may go backwards, so the running
+// maximum counts. It reads at most timeStride records.
 func (l *Log) PositionAt(ctx context.Context, t time.Time) (at domain.Position, err error) {
 	what := "position at " + t.UTC().Format(domain.Timestamp)
 	if err := l.interrupted(ctx, what, ""); err != nil {
@@ -134,8 +134,8 @@ func positionAt(db *pebble.DB, durable domain.Position, micros int64) (at domain
 		return 0, err
 	}
 	defer closeAfter(it, &err)
-	// Both parts of the key rise together, so this is the furthest entry whose
-	// running maximum is not later.
+	// Both parts of the key only grow, so this is the last entry whose running maximum is
+	// not later than t.
 	for valid := it.SeekLT(appendTimeKey(nil, micros, eventlog.End)); valid; valid = it.Prev() {
 		if _, position, ok := splitTimeKey(it.Key()); ok && position <= durable {
 			at = position
@@ -155,7 +155,8 @@ func positionAt(db *pebble.DB, durable domain.Position, micros int64) (at domain
 	return at, err
 }
 
-// clampMicros brings times that no event can have to the ends of the range.
+// clampMicros converts a time to microseconds, limited to the times that an event can
+// have.
 func clampMicros(t time.Time) int64 {
 	switch {
 	case t.Before(time.UnixMicro(math.MinInt64)):

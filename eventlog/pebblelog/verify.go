@@ -11,30 +11,30 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Report is what Verify found.
+// Report is the result of Verify.
 type Report struct {
 	Events   domain.Position `json:"events"`
 	Streams  int64           `json:"streams"`
 	Bytes    int64           `json:"bytes"` // of payloads
 	Problems []Problem       `json:"problems,omitempty"`
-	More     bool            `json:"more,omitempty"` // there are more problems than listed
+	More     bool            `json:"more,omitempty"` // there are more problems than the list has
 }
 
-// OK tells a log without problems.
+// OK reports whether no problem was found.
 func (r Report) OK() bool { return len(r.Problems) == 0 }
 
-// Problem is one thing that is not as it must be.
+// Problem is something in the log that is not as it must be.
 type Problem struct {
-	Position domain.Position `json:"position"` // of the event concerned, 0 when no one event is
+	Position domain.Position `json:"position"` // of the event concerned; 0 if none is
 	Reason   string          `json:"reason"`
 }
 
 const maxProblems = 100
 
-// verifier compares the records with the indexes. Every record stands for one
-// entry in the index of its stream and one in that of identities; instead of
-// looking up each it adds up a hash of the entries that must be and of those
-// that are. Only when the sums differ does it look entry by entry.
+// verifier compares the records with the indexes. Every record has one entry in the index
+// of its stream and one in the index of ids. Instead of looking up each entry, verifier
+// sums up a hash of the expected entries and of those found. Only if the sums differ does
+// it look up each entry.
 type verifier struct {
 	db       *pebble.DB
 	ctx      context.Context
@@ -45,13 +45,13 @@ type verifier struct {
 
 	wantPlaces, wantIDs, wantTimes    uint64
 	foundPlaces, foundIDs, foundTimes uint64
-	unread                            bool // a record could not be read, so the sums must differ
+	unread                            bool // a record could not be read, so the sums differ
 }
 
-// Verify reads everything: the checksum of each record, that no position is
-// missing, that the indexes name every record and nothing else, that the
-// revisions of each stream are 0, 1, 2 …, and the rest of the tables. The error is that of not being able
-// to look; what is wrong with the log is in the report.
+// Verify reads everything. It checks the checksum of each record, that no position is
+// missing, that the indexes have an entry for every record and no other entries, that the
+// revisions of each stream are 0, 1, 2 …, and the other blocks of the tables. Problems of
+// the log are in the report; the error says that it could not be read.
 func (l *Log) Verify(ctx context.Context, progress func(done, total domain.Position)) (Report, error) {
 	st, err := l.use()
 	if err != nil {
@@ -70,8 +70,8 @@ func (l *Log) Verify(ctx context.Context, progress func(done, total domain.Posit
 	return v.report, nil
 }
 
-// tables checks the blocks of the tables that hold no entries: a look-up meets
-// them, and reading everything does not.
+// tables checks the blocks of the tables that have no entries. Look-ups use them, but
+// reading everything does not.
 func (v *verifier) tables(st *store) error {
 	levels, err := st.db.SSTables()
 	if err != nil {
@@ -88,7 +88,7 @@ func (v *verifier) tables(st *store) error {
 				return err
 			}
 			if len(data) == 0 {
-				continue // it was compacted away in the meantime
+				continue // it was removed by a compaction meanwhile
 			}
 			layout, err := tableLayout(data)
 			if err != nil {
@@ -112,8 +112,8 @@ func (v *verifier) problem(position domain.Position, err error) {
 	v.report.Problems = append(v.report.Problems, Problem{position, err.Error()})
 }
 
-// records reads every record. Where the database itself cannot read a range
-// it goes on behind the event that it stopped at.
+// records reads every record. After a range that the database cannot read, it continues
+// with the next event that can be read.
 func (v *verifier) records() error {
 	maximum := int64(math.MinInt64)
 	for next := domain.Position(1); next <= v.durable; {
@@ -140,9 +140,10 @@ func (v *verifier) records() error {
 	return nil
 }
 
-// beyond finds the next event that can be read behind one that cannot. What is
-// lost is a block or a table, and every try at it takes long, because pebble
-// looks for the bit that flipped: so it leaps, and then closes in.
+// beyond returns the next position that can be read after one that cannot. A whole block
+// or table is lost, and each attempt to read it takes long, because pebble looks for the
+// flipped bit. So beyond doubles its steps until a read succeeds, and then does a binary
+// search.
 func (v *verifier) beyond(lost domain.Position) domain.Position {
 	step := domain.Position(1)
 	for lost+step <= v.durable && !v.readable(lost+step) {
@@ -169,8 +170,8 @@ func (v *verifier) readable(position domain.Position) bool {
 	return err == nil || errors.Is(err, pebble.ErrNotFound)
 }
 
-// readRange reads from a position on until the end or an error, and says which
-// position it was at.
+// readRange reads from a position to the end or to an error, and returns the position at
+// which it ended.
 func (v *verifier) readRange(next domain.Position, maximum *int64) (at domain.Position, err error) {
 	it, err := v.db.NewIter(recordBounds(next, v.durable))
 	if err != nil {

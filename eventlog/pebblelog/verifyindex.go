@@ -17,7 +17,7 @@ func placeHash(stream domain.StreamID, revision domain.Revision, position domain
 
 func entryHash(a uint64, position domain.Position) uint64 { return mix(mix(a) + uint64(position)) }
 
-// each visits the entries of one key range.
+// each visits the entries of a key range.
 func (v *verifier) each(prefix byte, visit func(key, value []byte) error) (err error) {
 	it, err := v.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
 	if err != nil {
@@ -54,8 +54,8 @@ func (v *verifier) unreadable(prefix byte, err error) error {
 	return nil
 }
 
-// places reads the index of the streams. Entries behind the durable head belong
-// to appends that are under way.
+// places reads the index of streams. Entries after the durable head belong to appends in
+// progress.
 func (v *verifier) places() error {
 	var stream domain.StreamID
 	var next domain.Revision
@@ -117,10 +117,10 @@ func (v *verifier) times() error {
 	})
 }
 
-// compare looks for what the sums say is there.
+// compare looks for the entries by which the sums differ.
 func (v *verifier) compare() error {
 	if v.wantPlaces == v.foundPlaces && v.wantIDs == v.foundIDs && v.wantTimes == v.foundTimes || v.unread {
-		return nil // with records unread the sums mean nothing, and that is reported
+		return nil // the sums mean nothing when records could not be read, which is reported already
 	}
 	if v.wantTimes != v.foundTimes {
 		v.problem(0, errors.New("the index of times does not agree with the records"))
@@ -137,7 +137,7 @@ func (v *verifier) compare() error {
 	return errors.Join(v.danglingPlaces(), v.danglingIDs())
 }
 
-// placed looks an event up in both indexes.
+// placed looks up an event in both indexes.
 func (v *verifier) placed(e *domain.Envelope) error {
 	value, closer, err := v.db.Get(appendStreamKey(nil, e.Stream, e.Revision))
 	if err != nil {
@@ -189,7 +189,7 @@ func (v *verifier) danglingIDs() error {
 	return v.each(identityPrefix, func(key, value []byte) error {
 		positions, err := splitPositions(value)
 		if err != nil {
-			return nil // reported before
+			return nil // reported already
 		}
 		for _, position := range positions {
 			if position > v.durable {

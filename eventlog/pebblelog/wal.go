@@ -15,18 +15,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Pebble takes the first part of its newest write-ahead log that it cannot read
-// for the log's end, unless a later block says that more was synced. That part may
-// be damage: so the log reads these files itself before pebble does, and goes on
-// behind what cannot be read.
+// Pebble treats the first part of its newest write-ahead log that it cannot read as the
+// end, unless a later block says that more was synced. Such a part may be damage. So this
+// package reads the files itself before pebble does, and continues behind parts that
+// cannot be read.
 //
-// A file is blocks of 32 KiB of chunks that do not cross from one to the next; a
-// batch is one chunk or several. A chunk begins with
+// A file consists of blocks of 32 KiB, and a block of chunks. A batch is one chunk or
+// several. A chunk begins with
 //
 //	 0 u32 masked CRC32C from offset 6 to its end
 //	 4 u16 length of the payload
 //	 6 u8  encoding: its format, and which part of a batch it is
-//	 7 u32 number of the file, so that what an earlier use left is told apart
+//	 7 u32 number of the file, so that the remains of a recycled file are recognized
 //	11 u64 how far the file was synced when the chunk was written (walSync only)
 const (
 	walBlock       = 32 << 10
@@ -37,7 +37,7 @@ const (
 	walSyncLast    = 12
 )
 
-// The parts of a batch, as encodings count them.
+// The part of a batch that a chunk has, as in its encoding.
 const (
 	fullPart = iota
 	firstPart
@@ -45,13 +45,13 @@ const (
 	lastPart
 )
 
-// walName is one file of pebble's write-ahead log.
+// walName names one file of pebble's write-ahead log.
 type walName struct {
 	name   string
 	number uint64
 }
 
-// walNames lists the write-ahead log in the order in which it was written.
+// walNames lists the files of the write-ahead log in the order in which they were written.
 func walNames(fs vfs.FS, dir string) ([]walName, error) {
 	names, err := fs.List(dir)
 	if err != nil {
@@ -68,25 +68,25 @@ func walNames(fs vfs.FS, dir string) ([]walName, error) {
 	return found, nil
 }
 
-// walBatch is a batch as pebble wrote it ahead.
+// walBatch is a batch in a write-ahead log.
 type walBatch struct {
-	repr   []byte // valid until the next one is visited
-	offset int64  // of its first chunk
-	beyond bool   // pebble will not find it: a part of the file before it cannot be read
+	repr   []byte // valid until the next batch is visited
+	offset int64  // of the first chunk
+	beyond bool   // pebble will not find it, because an earlier part of the file cannot be read
 }
 
-// walEnd is how a file ended.
+// walEnd is the end of a file.
 type walEnd struct {
-	broken []walBroken // what cannot be read and is not behind the end
-	// tail is where the file ends without the mark of its end: what follows was
-	// never written whole, or cannot be read. Negative in a file that was closed.
+	broken []walBroken // ranges that cannot be read, before tail
+	// tail is the offset at which a file ends that was not closed: what follows was not
+	// written whole, or cannot be read. It is negative if the file was closed.
 	tail int64
 }
 
 // walBroken is a range of a file that cannot be read.
 type walBroken struct {
 	from, to int64
-	synced   bool // a later chunk says that it was synced
+	synced   bool // a later chunk says that the range was synced
 }
 
 // walReader reads one file.
@@ -94,15 +94,15 @@ type walReader struct {
 	file   vfs.File
 	number uint32
 	block  [walBlock]byte
-	n      int   // bytes of block
-	at     int   // the next chunk of block
+	n      int   // bytes in block
+	at     int   // offset of the next chunk in block
 	base   int64 // offset of block in the file
 
 	batch   []byte
-	start   int64 // of batch
-	open    bool  // batch lacks parts
-	suspect int64 // where what could not be read begins; negative: nowhere
-	// promised tells that a chunk behind it says it was synced.
+	start   int64 // offset of batch
+	open    bool  // batch is not complete
+	suspect int64 // offset of the range that cannot be read; negative: there is none
+	// promised says that a later chunk says the range was synced.
 	promised bool
 	end      walEnd
 }
@@ -140,8 +140,8 @@ func (r *walReader) fill() (err error) {
 	return err
 }
 
-// chunks visits the batches that end in the block; done tells that the file ends
-// here in good order.
+// chunks visits the batches that end in the block. It returns done at the mark of the
+// file's end.
 func (r *walReader) chunks(visit func(walBatch) error) (done bool, err error) {
 	for {
 		c := r.chunk(r.at)
@@ -162,7 +162,8 @@ func (r *walReader) chunks(visit func(walBatch) error) (done bool, err error) {
 		case r.padding():
 			return false, nil
 		}
-		// Not a chunk: the end, or damage. What follows tells.
+		// There is no valid chunk here. Later chunks show whether this is the end or
+		// damage.
 		r.doubt(r.base + int64(r.at))
 		for r.at++; r.at < r.n; r.at++ {
 			if c := r.chunk(r.at); c.size > 0 || c.ends {
@@ -175,22 +176,22 @@ func (r *walReader) chunks(visit func(walBatch) error) (done bool, err error) {
 	}
 }
 
-// padding tells zeros at the end of a block that are too few for a chunk.
+// padding reports whether the rest of the block is zeros, and too short for a chunk.
 func (r *walReader) padding() bool {
 	rest := r.block[r.at:r.n]
 	return len(rest) < walSyncHeader && (r.n == walBlock || len(rest) == 0) && len(bytes.Trim(rest, "\x00")) == 0
 }
 
-// walChunk is a chunk that can be read; size is 0 when there is none.
+// walChunk is a chunk that can be read; size is 0 if there is none.
 type walChunk struct {
 	part    int
 	payload []byte
 	size    int
-	synced  int64 // the file was synced up to here
-	ends    bool  // the mark of the file's end
+	synced  int64 // offset up to which the file was synced
+	ends    bool  // it is the mark of the file's end
 }
 
-// chunk reads what begins in the block at an offset.
+// chunk reads the chunk at an offset in the block.
 func (r *walReader) chunk(at int) (c walChunk) {
 	rest := r.block[at:r.n]
 	if len(rest) < walHeader || rest[6] < recyclableFull || rest[6] > walSyncLast {
@@ -213,11 +214,11 @@ func (r *walReader) chunk(at int) (c walChunk) {
 	return c
 }
 
-// maskedSum is how pebble stores a CRC32C.
+// maskedSum returns a CRC32C as pebble stores it.
 func maskedSum(sum uint32) uint32 { return (sum>>15 | sum<<17) + 0xa282ead8 }
 
-// doubt begins an unreadable range at an offset, or at the start of the batch that
-// the offset lies in.
+// doubt begins a range that cannot be read at an offset, or at the start of the batch that
+// contains the offset.
 func (r *walReader) doubt(at int64) {
 	if r.open {
 		at = min(at, r.start)
@@ -228,7 +229,7 @@ func (r *walReader) doubt(at int64) {
 	}
 }
 
-// settle ends the unreadable range, if there is one, at an offset.
+// settle ends the range that cannot be read, if there is one, at an offset.
 func (r *walReader) settle(at int64, synced bool) {
 	if r.suspect >= 0 {
 		r.end.broken = append(r.end.broken, walBroken{r.suspect, at, synced})
@@ -236,7 +237,7 @@ func (r *walReader) settle(at int64, synced bool) {
 	}
 }
 
-// take adds a chunk to its batch, which is visited when it is whole.
+// take adds a chunk to its batch, and visits the batch when it is complete.
 func (r *walReader) take(c walChunk, visit func(walBatch) error) error {
 	at := r.base + int64(r.at)
 	begins := c.part == fullPart || c.part == firstPart
@@ -252,7 +253,7 @@ func (r *walReader) take(c walChunk, visit func(walBatch) error) error {
 	case r.open:
 		r.batch = append(r.batch, c.payload...)
 	default:
-		return nil // the rest of a batch whose beginning is lost
+		return nil // the beginning of the batch is lost
 	}
 	if c.part == firstPart || c.part == middlePart {
 		return nil
@@ -263,7 +264,7 @@ func (r *walReader) take(c walChunk, visit func(walBatch) error) error {
 	return visit(walBatch{repr: r.batch, offset: r.start, beyond: len(r.end.broken) > 0})
 }
 
-// eachWritten visits what a batch sets and merges.
+// eachWritten visits the keys that a batch sets and merges.
 func eachWritten(repr []byte, visit func(seq uint64, key, value []byte) error) error {
 	header, ok := batchrepr.ReadHeader(repr)
 	if !ok {

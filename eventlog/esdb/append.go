@@ -29,8 +29,8 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var receipt eventlog.Receipt
-	// Only of a stream that was read in this call, with nothing sent since, is it
-	// sure what is refused or repeated: others may have moved it on, or ended it.
+	// A refusal or a repetition is certain only if the stream was read in this call and
+	// nothing was sent since: other processes may have appended to it or ended it.
 	fresh := false
 	err = l.attempts(ctx, what, func(channel *grpc.ClientConn) (bool, error) {
 		for {
@@ -46,8 +46,8 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 			if err != nil || receipt.Duplicate {
 				return false, err
 			}
-			// An append whose answer was lost is sent again as it was: the
-			// database compares it with what follows the revision.
+			// An append whose answer was lost is sent again unchanged: the database
+			// compares its ids with the events after the expected revision.
 			fresh = false
 			receipt, err = l.send(ctx, channel, s, events)
 			switch {
@@ -72,8 +72,9 @@ func (l *Log) Append(ctx context.Context, id domain.StreamID, expected domain.Re
 	return receipt, nil
 }
 
-// before is a place that the log has. The database takes a repetition of what another
-// process stored for a success, at the place of the first time, which is one of those.
+// before returns a position that the log has reached. The database answers an append that
+// another process has stored already as a success, with the position of the first time; a
+// receipt at or before the returned position is therefore a repetition.
 func (l *Log) before(ctx context.Context) (domain.Position, error) {
 	if seen := l.head.saw(0); seen != 0 {
 		return seen, nil
@@ -85,8 +86,8 @@ func goneError(id domain.StreamID) error {
 	return domain.Errorf(eventlog.Gone, "append to %s: the stream is tombstoned", id)
 }
 
-// decide judges an append by what is known of the stream: an error, what it
-// repeats, or nothing when it is to be sent.
+// decide decides an append by what is known of the stream. It returns an error, the
+// receipt of the append that this one repeats, or neither if the append is to be sent.
 func (s *stream) decide(id domain.StreamID, expected domain.Revision, events []eventlog.Proposed) (eventlog.Receipt, error) {
 	if s.gone {
 		return eventlog.Receipt{}, goneError(id)
@@ -111,7 +112,7 @@ func (s *stream) decide(id domain.StreamID, expected domain.Revision, events []e
 	return receipt, nil
 }
 
-// send appends behind what is known of the stream.
+// send appends events after the last known revision of the stream.
 func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, events []eventlog.Proposed) (eventlog.Receipt, error) {
 	messages := make([]*streams.AppendReq_ProposedMessage, len(events))
 	for i := range events {
@@ -127,8 +128,8 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 	return l.stored(ctx, s, events, last)
 }
 
-// stored notes events that were appended behind what is known of the stream, and gives
-// their receipt. The answer told only the last place; the others are read.
+// stored records events that were appended after the known end of the stream, and returns
+// their receipt. The answer has the place of the last event only, so the others are read.
 func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed, last place) (eventlog.Receipt, error) {
 	if len(events) == 1 {
 		s.ids[events[0].ID] = last
@@ -142,7 +143,7 @@ func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed,
 	places := make([]domain.Position, len(events))
 	for i := range events {
 		at, there := s.ids[events[i].ID]
-		if !there { // ended meanwhile
+		if !there { // the stream was ended meanwhile
 			return eventlog.Receipt{}, domain.Errorf(domain.Unavailable, "append to %s: what was written is not there to read", s.id)
 		}
 		places[i] = at.position

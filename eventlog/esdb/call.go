@@ -17,15 +17,15 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// failed is an error that a node answered with, or that kept it from answering.
+// failed is an error that a node returned, or that kept it from returning an answer.
 type failed struct {
 	code      codes.Code
-	exception string // the database's name of it, where it has one
-	leader    string // the address of the leader, where the node said that it is none
+	exception string // the database's name of the error; empty: it has none
+	leader    string // the address of the leader, if the node said that it does not lead
 	text      string
 }
 
-// Error is what the node said.
+// Error returns the code and the text.
 func (f *failed) Error() string { return f.code.String() + ": " + f.text }
 
 // The database's names of errors.
@@ -36,7 +36,7 @@ const (
 	exceptionEventSize = "maximum-append-event-size-exceeded"
 )
 
-// failure reads an error of a call and its trailers; nil stays nil.
+// failure returns the error of a call with its trailers; nil for nil.
 func failure(err error, trailers metadata.MD) error {
 	if err == nil {
 		return nil
@@ -55,7 +55,7 @@ func failure(err error, trailers metadata.MD) error {
 	return f
 }
 
-// isFailed tells an error of the database that has a name, or a code.
+// isFailed reports whether an error of the database has a name, or one of some codes.
 func isFailed(err error, exception string, among ...codes.Code) bool {
 	var f *failed
 	if !errors.As(err, &f) {
@@ -72,8 +72,8 @@ func isFailed(err error, exception string, among ...codes.Code) bool {
 	return false
 }
 
-// translated gives an error of the database the code that it has with us. What
-// may pass is unavailable.
+// translated returns an error of the database with a code of domain. Errors that may pass
+// are unavailable.
 func translated(what string, err error) error {
 	var f *failed
 	if !errors.As(err, &f) {
@@ -97,7 +97,7 @@ func translated(what string, err error) error {
 	return domain.Errorf(code, "%s: EventStoreDB: %w", what, err)
 }
 
-// outgoing adds what a node wants to know of every call.
+// outgoing adds the metadata that every call has.
 func (l *Log) outgoing(ctx context.Context) context.Context {
 	leader := "false"
 	if l.connection.config.NodePreference == client.NodePreferenceLeader {
@@ -106,7 +106,7 @@ func (l *Log) outgoing(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(ctx, "connection-name", "rift", "requires-leader", leader)
 }
 
-// once bounds a call that answers once.
+// once bounds the time of a call that has one answer.
 func (l *Log) once(ctx context.Context) (context.Context, context.CancelFunc) {
 	patience := defaultDeadline
 	if given := l.connection.config.DefaultDeadline; given != nil {
@@ -115,7 +115,7 @@ func (l *Log) once(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(l.outgoing(ctx), patience)
 }
 
-// receive reads or follows, and gives every message to each until that fails or
+// receive calls Read, and passes every message of the answer to each, until each fails or
 // the messages end.
 func (l *Log) receive(ctx context.Context, channel *grpc.ClientConn, options *streams.ReadReq_Options, each func(*streams.ReadResp) error) error {
 	ctx, cancel := context.WithCancel(l.outgoing(ctx))
@@ -143,17 +143,16 @@ func (l *Log) receive(ctx context.Context, channel *grpc.ClientConn, options *st
 	}
 }
 
-// errWrongVersion says that a stream was not at the revision that an append
-// expected.
+// errWrongVersion says that a stream is at another revision than an append expected.
 var errWrongVersion = errors.New("the stream is at another revision")
 
-// place is where the last event of an append ended up.
+// place is the position and the revision of the last event of an append.
 type place struct {
 	position domain.Position
 	revision domain.Revision
 }
 
-// appendAfter appends events after a revision, NoStream or AnyRevision.
+// appendAfter appends events after a revision, which may be NoStream or AnyRevision.
 func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name string, after domain.Revision, events []*streams.AppendReq_ProposedMessage) (place, error) {
 	ctx, cancel := l.once(ctx)
 	defer cancel()
@@ -174,7 +173,7 @@ func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name st
 	for i := 0; i < len(events) && err == nil; i++ {
 		err = appending.Send(&streams.AppendReq{Content: &streams.AppendReq_ProposedMessage_{ProposedMessage: events[i]}})
 	}
-	if err != nil && !errors.Is(err, io.EOF) { // the node's reason is in its answer
+	if err != nil && !errors.Is(err, io.EOF) { // after an EOF the answer has the error of the node
 		return place{}, failure(err, appending.Trailer())
 	}
 	answer, err := appending.CloseAndRecv()
@@ -191,7 +190,7 @@ func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name st
 	return place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}, nil
 }
 
-// tombstone ends a stream for ever.
+// tombstone ends a stream; no event can be appended to it afterwards.
 func (l *Log) tombstone(ctx context.Context, channel *grpc.ClientConn, name string) error {
 	ctx, cancel := l.once(ctx)
 	defer cancel()

@@ -27,23 +27,23 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of a connection.
+// The bounds and times of a connection.
 const (
-	maxMessage      = 17 << 20 // bytes, as the database's clients allow themselves
+	maxMessage      = 17 << 20 // bytes, as in the database's own clients
 	shortestBackoff = 50 * time.Millisecond
 	longestBackoff  = 2 * time.Second
-	defaultDeadline = 10 * time.Second // of a call that answers once
+	defaultDeadline = 10 * time.Second // of a call that has one answer
 )
 
-// connection keeps a channel to a node of the database: the one that the
-// connection string names, or one that the nodes it names tell of.
+// connection keeps a channel to a node of the database: the one in the connection string,
+// or one that the nodes in it report by gossip.
 type connection struct {
 	config  *client.Configuration
 	options []grpc.DialOption
-	turn    chan struct{} // holds one token; whoever has it may change the rest
+	turn    chan struct{} // holds one token; its holder may change the fields below
 	channel *grpc.ClientConn
 	chosen  string // the address of channel
-	leader  string // where the leader is, as a node said that is none
+	leader  string // the leader's address, as reported by a node that does not lead
 	closed  bool
 }
 
@@ -54,7 +54,7 @@ func newConnection(config *client.Configuration) (*connection, error) {
 	if !config.DisableTLS {
 		settings := &tls.Config{
 			MinVersion: tls.VersionTLS12, RootCAs: config.RootCAs,
-			InsecureSkipVerify: config.SkipCertificateVerification, // asked for by name, with tlsVerifyCert=false
+			InsecureSkipVerify: config.SkipCertificateVerification, // only with tlsVerifyCert=false
 		}
 		if config.UserCertFile != "" {
 			certificate, err := tls.LoadX509KeyPair(config.UserCertFile, config.UserKeyFile)
@@ -84,7 +84,7 @@ func newConnection(config *client.Configuration) (*connection, error) {
 	return c, nil
 }
 
-// basic is an authorization that only goes over TLS.
+// basic are credentials that are sent over TLS only.
 type basic string
 
 func (b basic) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
@@ -93,10 +93,10 @@ func (b basic) GetRequestMetadata(context.Context, ...string) (map[string]string
 
 func (basic) RequireTransportSecurity() bool { return true }
 
-// errClosed is the error of calls of a log that was closed.
+// errClosed is the error of calls to a closed log.
 var errClosed = domain.Errorf(domain.Unavailable, "the log is closed")
 
-// use gives a channel to a node, and finds one first if there is none.
+// use returns a channel to a node. If there is none, it chooses a node first.
 func (c *connection) use(ctx context.Context) (*grpc.ClientConn, error) {
 	select {
 	case <-c.turn:
@@ -111,7 +111,7 @@ func (c *connection) use(ctx context.Context) (*grpc.ClientConn, error) {
 		return c.channel, nil
 	}
 	address := c.leader
-	c.leader = "" // it is tried once
+	c.leader = "" // the address is tried once
 	if address == "" {
 		var err error
 		if address, err = c.choose(ctx); err != nil {
@@ -126,12 +126,12 @@ func (c *connection) use(ctx context.Context) (*grpc.ClientConn, error) {
 	return channel, nil
 }
 
-// single tells a connection string that names one node, and means it.
+// single reports whether the connection string names one node without discovery.
 func (c *connection) single() bool { return !c.config.DnsDiscover && len(c.config.GossipSeeds) == 0 }
 
-// lost is told of every call that failed. A channel to a node that went away, or
-// that is not the leader, is given up. One to the only node there is finds it
-// again by itself.
+// lost is called with the channel of every call that failed. It drops a channel to a node
+// that does not answer or does not lead. A channel to the only node reconnects by itself,
+// and stays.
 func (c *connection) lost(channel *grpc.ClientConn, failure error) {
 	var why *failed
 	if !errors.As(failure, &why) || why.code != codes.Unavailable && why.leader == "" {
@@ -143,7 +143,7 @@ func (c *connection) lost(channel *grpc.ClientConn, failure error) {
 		return
 	}
 	c.channel, c.leader = nil, why.leader
-	_ = channel.Close() // it fails only when it was closed before
+	_ = channel.Close() // it fails only if it was closed before
 }
 
 func (c *connection) close() error {
@@ -157,8 +157,8 @@ func (c *connection) close() error {
 	return c.channel.Close()
 }
 
-// choose gives the address of a node: in a cluster, of the best one that a node
-// of it tells of.
+// choose returns the address of a node; in a cluster, of the best node by the gossip of a
+// member.
 func (c *connection) choose(ctx context.Context) (string, error) {
 	if c.single() {
 		return c.config.Address, nil
@@ -182,13 +182,13 @@ func (c *connection) choose(ctx context.Context) (string, error) {
 	return "", domain.Errorf(domain.Unavailable, "no node of the cluster answers: %w", failures)
 }
 
-// ask has a node tell which node to use.
+// ask returns the address of the best node by the gossip of one node.
 func (c *connection) ask(ctx context.Context, candidate string) (string, error) {
 	channel, err := grpc.NewClient(candidate, c.options...)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = channel.Close() }() // it is closed once
+	defer func() { _ = channel.Close() }() // it is closed only here
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.config.GossipTimeout)*time.Second)
 	defer cancel()
 	told, err := gossip.NewGossipClient(channel).Read(ctx, &shared.Empty{})
@@ -201,8 +201,8 @@ func (c *connection) ask(ctx context.Context, candidate string) (string, error) 
 	return best(told.GetMembers(), c.config.NodePreference)
 }
 
-// ranks orders what nodes may be by how well they do where a preference leads;
-// a node in a state that is not listed does not do.
+// ranks lists, for each preference, the states of nodes that are acceptable, the best
+// first.
 var ranks = map[client.NodePreference][]gossip.MemberInfo_VNodeState{
 	client.NodePreferenceLeader: {
 		gossip.MemberInfo_Leader, gossip.MemberInfo_Follower, gossip.MemberInfo_ReadOnlyReplica, gossip.MemberInfo_PreReadOnlyReplica, gossip.MemberInfo_ReadOnlyLeaderless,
@@ -215,7 +215,7 @@ var ranks = map[client.NodePreference][]gossip.MemberInfo_VNodeState{
 	},
 }
 
-// best is the address of the member that a preference leads to.
+// best returns the address of the member that fits a preference best.
 func best(members []*gossip.MemberInfo, preference client.NodePreference) (string, error) {
 	order, ranked := ranks[preference]
 	if !ranked {
@@ -228,7 +228,7 @@ func best(members []*gossip.MemberInfo, preference client.NodePreference) (strin
 		return "", domain.Errorf(domain.Unavailable, "want a node that is alive, found none of %d", len(members))
 	}
 	rand.Shuffle(len(alive), func(i, j int) { alive[i], alive[j] = alive[j], alive[i] })
-	if ranked { // else the first of the shuffled ones is the one
+	if ranked { // otherwise the first one after shuffling is taken
 		slices.SortStableFunc(alive, func(a, b *gossip.MemberInfo) int {
 			return cmp.Compare(slices.Index(order, a.GetState()), slices.Index(order, b.GetState()))
 		})

@@ -17,8 +17,8 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The properties of a stream's metadata that are limits. Ours keeps them as they
-// were given, for the database counts ages in whole seconds.
+// The properties of a stream's metadata that are limits. ownLimits has them as they were
+// given, because the database counts ages in whole seconds.
 const (
 	ownLimits      = "rift"
 	maxCountKey    = "$maxCount"
@@ -28,10 +28,10 @@ const (
 	metadataType   = "$metadata"
 )
 
-// limits are the metadata of a stream, what is no limit too.
+// limits are the metadata of a stream, including properties that are not limits.
 type limits map[string]json.RawMessage
 
-// hide tells whether they may keep an event from being read.
+// hide reports whether the limits may hide an event from reads.
 func (l limits) hide() bool {
 	return l[maxCountKey] != nil || l[maxAgeKey] != nil || l[truncateKey] != nil
 }
@@ -47,7 +47,8 @@ func (l limits) number(key string) int64 {
 	return int64(min(n, 1<<62))
 }
 
-// limitsOf reads the metadata of a stream. Those that are no JSON object count as none.
+// limitsOf reads the metadata of a stream. Metadata that are not a JSON object count as
+// none.
 func (l *Log) limitsOf(ctx context.Context, stream domain.StreamID) (found limits, err error) {
 	err = l.attempts(ctx, "metadata of "+string(stream), func(channel *grpc.ClientConn) (bool, error) {
 		found = limits{}
@@ -67,8 +68,8 @@ func (l *Log) limitsOf(ctx context.Context, stream domain.StreamID) (found limit
 	return found, err
 }
 
-// SetStreamMeta limits a stream with the database's own metadata; a tombstone
-// is the database's too. What else the metadata say stays.
+// SetStreamMeta sets the limits of a stream in the database's own metadata of it; a
+// tombstone is the database's too. Other properties of the metadata are kept.
 func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta eventlog.StreamMeta) error {
 	if err := meta.Check(stream); err != nil {
 		return err
@@ -104,13 +105,13 @@ func (l *Log) SetStreamMeta(ctx context.Context, stream domain.StreamID, meta ev
 	return l.attempts(ctx, what, func(channel *grpc.ClientConn) (bool, error) {
 		err := l.tombstone(ctx, channel, name)
 		if isFailed(err, exceptionDeleted) {
-			err = nil // by an attempt whose answer was lost
+			err = nil // an earlier attempt, whose answer was lost, has done it
 		}
 		return false, err
 	})
 }
 
-// with replaces the limits.
+// with returns the metadata with other limits.
 func (l limits) with(meta eventlog.StreamMeta) map[string]any {
 	properties := map[string]any{}
 	for key, value := range l {
@@ -134,7 +135,7 @@ func (l limits) with(meta eventlog.StreamMeta) map[string]any {
 	return properties
 }
 
-// StreamMeta tells the limits of a stream.
+// StreamMeta returns the limits of a stream.
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
 	meta, _, err := l.streamMeta(ctx, stream)
 	return meta, err

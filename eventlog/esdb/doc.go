@@ -3,24 +3,24 @@
 //
 // Positions are the database's commit positions: they grow with gaps. Events
 // of the database itself (streams and types that begin with $) are not part of
-// the log. Those of other programs are, in the form of package foreign.
+// the log. Events of other programs are, in the form of package foreign.
 // Deletion, truncation and age are the database's own. The database knows no
 // append over several streams, so AppendMany sends appends to several streams at once, and
 // waits for the answer before the next one to the same.
 //
-// Of that client it takes connection strings and the protocol's messages. It makes
-// the calls itself: the client's own connection ends for good when no node answers,
-// leaves other callers waiting for ever then, and ends the process on an answer
-// that it does not understand.
+// The package uses EventStoreDB's client for connection strings and the messages of
+// the protocol only, and makes the calls itself. The client's connection ends for good
+// when no node answers, then leaves other callers waiting without end, and ends the
+// process on an answer that it does not understand.
 //
-// Whatever a connection suffers (a node that restarts, a leader that changes, a
-// channel that is cut) is waited out here, with pauses that grow, until the
-// caller's context ends or the attempts do; a subscription has no bound of those.
-// An append whose answer was lost is sent again with the same ids after the same
-// revision, which the database takes for the repetition that it is.
+// When a node restarts, the leader changes or a channel breaks, a call is retried with
+// growing pauses, until the caller's context ends or a number of attempts has failed; a
+// subscription has no such number. An append whose answer was lost is sent again with
+// the same ids and the same expected revision, which the database recognizes as a
+// repetition.
 //
-// The package never looks into a payload, and remembers of a stream only which
-// ids it has, for as many streams as fit.
+// The package never looks into a payload. Of a stream it remembers only the ids, for a
+// bounded number of streams.
 //
 // Read log.go, then connection.go, append.go, read.go and subscribe.go.
 package esdb

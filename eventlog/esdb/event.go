@@ -16,7 +16,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The keys of an event's metadata in the protocol, and a value.
+// The keys of an event's metadata in the protocol, and the content types.
 const (
 	keyType        = "type"
 	keyContentType = "content-type"
@@ -25,7 +25,7 @@ const (
 	contentBinary  = "application/octet-stream"
 )
 
-// sent is an event in the form that the database takes.
+// sent returns an event as the database takes it.
 func sent(p *eventlog.Proposed) *streams.AppendReq_ProposedMessage {
 	event := foreign.Of(&domain.Envelope{ID: p.ID, Type: p.Type, Version: p.Version, Time: p.Time, Meta: p.Meta, Data: p.Data})
 	content := contentBinary
@@ -37,8 +37,8 @@ func sent(p *eventlog.Proposed) *streams.AppendReq_ProposedMessage {
 	}
 }
 
-// received is an event in the form that it has in the log; false for one that
-// is no part of it.
+// received returns an event of the database as it is in the log; false for one that is not
+// part of the log.
 func received(e *streams.ReadResp_ReadEvent_RecordedEvent) (domain.Envelope, bool) {
 	name, eventType := string(e.GetStreamIdentifier().GetStreamName()), e.GetMetadata()[keyType]
 	if e == nil || strings.HasPrefix(name, "$") || strings.HasPrefix(eventType, "$") {
@@ -60,7 +60,7 @@ func received(e *streams.ReadResp_ReadEvent_RecordedEvent) (domain.Envelope, boo
 	}, true
 }
 
-// created is when the database took an event; zero where it does not say.
+// created returns the time at which the database stored an event; zero if it is not known.
 func created(e *streams.ReadResp_ReadEvent_RecordedEvent) time.Time {
 	ticks, err := strconv.ParseInt(e.GetMetadata()[keyCreated], 10, 64)
 	if err != nil {
@@ -84,7 +84,7 @@ func parseUUID(id *shared.UUID) (parsed domain.EventID, err error) {
 	return parsed, nil
 }
 
-// Find looks an event up by its identity, hidden or not.
+// Find returns the event with an id in a stream, hidden or not.
 func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
 	what := "look-up in " + string(stream)
 	if err := eventlog.Interrupted(ctx, what); err != nil {
@@ -108,7 +108,7 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 	return found, err == nil, err
 }
 
-// whereIs finds the position of an event.
+// whereIs returns the position of an event.
 func (l *Log) whereIs(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Position, bool, error) {
 	known := l.known.of(stream)
 	known.mu.Lock()

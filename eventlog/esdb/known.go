@@ -11,29 +11,28 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The bounds of what is remembered of streams. The stream in use may have more ids
-// alone.
+// The bounds of what is remembered of streams. A stream in use may have more than maxIDs.
 const (
 	maxStreams = 4096
 	maxIDs     = 1 << 20 // of all streams; one takes about 80 bytes
 )
 
-// streamsKnown remembers what streams have.
+// streamsKnown remembers the ids of streams.
 type streamsKnown struct {
 	mu     *sync.Mutex
 	byID   map[domain.StreamID]*list.Element
-	recent *list.List // of *stream, the latest first
-	ids    int        // of all streams, as they were when they were looked up last
+	recent *list.List // of *stream, the most recently used first
+	ids    int        // number of ids of all streams, each as of its last use
 }
 
-// stream is what is known of one: every id up to a revision. The database
-// compares ids only with those that follow an expected revision; to keep the
-// promise of identity the log has to know them all.
+// stream has every id of a stream up to a revision. The database compares the ids of an
+// append only with the events after the expected revision. The log has to know all ids,
+// because it promises that an id is stored once.
 type stream struct {
 	id      domain.StreamID
-	counted int // ids, as streamsKnown counted them
+	counted int // number of ids that streamsKnown.ids includes
 
-	mu   sync.Mutex // held over an append, so that repetitions of one process meet
+	mu   sync.Mutex // held during an append, so that a repetition within this process waits for the first append
 	next domain.Revision
 	ids  map[domain.EventID]place
 	gone bool // tombstoned
@@ -56,7 +55,7 @@ func (s *streamsKnown) of(id domain.StreamID) *stream {
 	return made
 }
 
-// count notes how many ids a stream has, and forgets others where that is too many.
+// count notes how many ids a stream has, and forgets other streams if there are too many.
 func (s *streamsKnown) count(known *stream, ids int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,8 +67,8 @@ func (s *streamsKnown) count(known *stream, ids int) {
 	s.forget()
 }
 
-// forget drops the streams that were not used for the longest time. What is known of
-// one that is in use then serves that use only.
+// forget drops the least recently used streams. A call that is still using one of them
+// goes on, and drops it afterwards.
 func (s *streamsKnown) forget() {
 	for s.recent.Len() > 1 && (s.recent.Len() > maxStreams || s.ids > maxIDs) {
 		old := s.recent.Remove(s.recent.Back()).(*stream)
@@ -85,8 +84,8 @@ func (s *stream) saw(e *domain.Envelope) {
 	s.next = max(s.next, e.Revision+1)
 }
 
-// refresh learns what a stream has beyond what is known. Where a part of it is
-// hidden, that is found in $all.
+// refresh reads the ids that a stream has after those that are known. If limits hide a
+// part of the stream, its events are read from $all.
 func (l *Log) refresh(ctx context.Context, id domain.StreamID, s *stream) error {
 	defer func() { l.known.count(s, len(s.ids)) }()
 	start := s.next
@@ -100,7 +99,7 @@ func (l *Log) refresh(ctx context.Context, id domain.StreamID, s *stream) error 
 			return err
 		}
 		if !shown && e.Revision != start {
-			break // a gap
+			break // events before this one are hidden
 		}
 		shown = true
 		s.saw(&e)
@@ -108,7 +107,7 @@ func (l *Log) refresh(ctx context.Context, id domain.StreamID, s *stream) error 
 	if shown {
 		return nil
 	}
-	// Nothing was shown: the stream ends here, or hides the rest.
+	// No event was read: the stream has none after start, or hides them.
 	limits, err := l.limitsOf(ctx, id)
 	if err != nil || !limits.hide() {
 		return err

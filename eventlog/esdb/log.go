@@ -16,7 +16,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Options tune a log.
+// Options are the options of a log.
 type Options struct {
 	Logger *slog.Logger // nil: none
 }
@@ -27,8 +27,8 @@ type Log struct {
 	logger     *slog.Logger
 	known      streamsKnown
 	head       highest
-	unbatched  atomic.Bool // the database has no BatchAppend
-	missed     atomic.Bool // it was logged that the database does not answer
+	unbatched  atomic.Bool // whether the database lacks BatchAppend
+	missed     atomic.Bool // whether it was logged that the database does not answer
 }
 
 var (
@@ -36,8 +36,8 @@ var (
 	_ eventlog.Curator = (*Log)(nil)
 )
 
-// Open makes a log of a connection string, such as esdb://host:2113 or
-// esdb+discover://a,b,c. It talks to nobody yet.
+// Open returns a log for a connection string, such as esdb://host:2113 or
+// esdb+discover://a,b,c. It does not connect yet.
 func Open(connectionString string, options Options) (*Log, error) {
 	config, err := client.ParseConnectionString(connectionString)
 	if err == nil {
@@ -56,24 +56,24 @@ func Open(connectionString string, options Options) (*Log, error) {
 	return l, nil
 }
 
-// Close lets the connection go. Calls that are under way fail.
+// Close closes the connection. Calls in progress fail.
 func (l *Log) Close() error { return l.connection.close() }
 
-// The pauses between attempts, and how many there are without any progress.
+// The pauses between attempts, and the number of attempts without progress.
 const (
 	firstPause  = 10 * time.Millisecond
 	longestWait = 2 * time.Second
 	maxAttempts = 12
-	warnAttempt = 5 // failures in a row of which the log is told
+	warnAttempt = 5 // successive failures after which a warning is logged
 )
 
-// attempts repeats what failed for a reason that may pass. do tells whether it
-// came further than before, which starts the count anew.
+// attempts repeats a call that fails for a reason that may pass. do reports whether it
+// made progress, which resets the number of attempts.
 func (l *Log) attempts(ctx context.Context, what string, do func(*grpc.ClientConn) (further bool, err error)) error {
 	return l.repeat(ctx, what, maxAttempts, do)
 }
 
-// repeat is attempts with a bound of its own; 0 is none.
+// repeat is attempts with a bound on the number of attempts; 0 is none.
 func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.ClientConn) (further bool, err error)) error {
 	pause := firstPause
 	var last error
@@ -117,15 +117,15 @@ func (l *Log) repeat(ctx context.Context, what string, most int, do func(*grpc.C
 	}
 }
 
-// heard notes an answer of the database.
+// heard notes that the database answered.
 func (l *Log) heard() {
 	if l.missed.Load() && l.missed.CompareAndSwap(true, false) {
 		l.logger.Info("EventStoreDB answers again")
 	}
 }
 
-// interrupted is the error of an operation whose context has ended, with what
-// its last attempt failed of.
+// interrupted returns the error of an operation whose context has ended, with the error of
+// its last attempt.
 func interrupted(ctx context.Context, what string, last error) error {
 	err := eventlog.Interrupted(ctx, what)
 	if err == nil || last == nil {
@@ -134,10 +134,10 @@ func interrupted(ctx context.Context, what string, last error) error {
 	return domain.Errorf(domain.CodeOf(err), "%w (before that: %v)", err, last)
 }
 
-// errStop ends an iteration whose consumer has had enough.
+// errStop ends an iteration whose consumer has stopped.
 var errStop = errors.New("the consumer has had enough")
 
-// highest is the furthest position that was seen.
+// highest is the highest position that was seen.
 type highest struct {
 	mu sync.Mutex
 	at domain.Position

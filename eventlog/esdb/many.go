@@ -17,20 +17,20 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// The bounds of a run: what is under way in one call of BatchAppend.
+// The bounds of a run: what is in progress in one call of BatchAppend.
 const (
 	runWrites = 256
 	runBytes  = 8 << 20
 	partBytes = 1 << 20 // of one message
 )
 
-// AppendMany appends writes in runs: those of a run are under way together, in the order
-// of the list, each to another stream and expecting its very revision. The database has
-// no call for several appends that is atomic, so a write that follows another to its
-// stream, or rests on one, waits for the answer to that one: if the first is refused
-// because another program has written to the stream, the second would find the revision
-// that it expects, and the database stores an event again if the revision is right. A
-// write that a run cannot have, or that has no answer in it, is an append of its own.
+// AppendMany appends writes in runs. The writes of a run are in progress together, in the
+// order of the list, each to a stream of its own and expecting its exact revision. The
+// database has no atomic call for several appends, so a write that follows another to its
+// stream, or depends on one, waits for the answer to that: if the first is refused because
+// another program has written to the stream, the second would find the revision that it
+// expects, and the database stores an event again if the revision is right. Writes that a
+// run cannot include, or that got no answer in it, are appended one by one.
 func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	written := make([]eventlog.Written, len(writes))
 	for next := 0; next < len(writes); {
@@ -49,7 +49,7 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 			}
 			written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
 			if i-next < len(r.done) && written[i].Receipt.Last > r.before {
-				written[i].Receipt.Duplicate = false // what is repeated is this run's own
+				written[i].Receipt.Duplicate = false // this run stored it, not an earlier call
 			}
 		}
 		next = r.behind
@@ -64,16 +64,16 @@ type run struct {
 	written       []eventlog.Written
 	first, behind int
 	streams       map[domain.StreamID]*stream
-	taken         map[domain.StreamID]bool // those that the run writes to
-	after         []domain.Revision        // by write, the revision that it expects exactly
-	done          []bool                   // by write, whether it has its outcome
-	before        domain.Position          // the log had when the run began
+	taken         map[domain.StreamID]bool // streams that the run writes to
+	after         []domain.Revision        // by write, the exact revision that it expects
+	done          []bool                   // by write, whether its outcome is known
+	before        domain.Position          // a position that the log had reached when the run began
 }
 
 func (r *run) answered(i int) bool { return i-r.first < len(r.done) && r.done[i-r.first] }
 
-// together chooses the writes of the run and has the database store them. Whatever goes
-// wrong is found again by the append of each write that has no outcome then.
+// together chooses the writes of the run and sends them. Errors are not returned: a write
+// without an outcome is appended alone afterwards, and meets the error again.
 func (r *run) together(ctx context.Context) {
 	if ctx.Err() != nil || r.log.unbatched.Load() {
 		return
@@ -107,8 +107,8 @@ func (r *run) together(ctx context.Context) {
 	}
 }
 
-// lock takes the streams that the run may write to, in one order, which is what keeps
-// calls from waiting for each other.
+// lock locks the streams that the run may write to, in a fixed order, so that calls cannot
+// wait for each other in a circle.
 func (r *run) lock() (unlock func()) {
 	r.streams, r.taken = map[domain.StreamID]*stream{}, map[domain.StreamID]bool{}
 	var all []*stream
@@ -129,7 +129,7 @@ func (r *run) lock() (unlock func()) {
 	}
 }
 
-// takes adds a write to the run if it is sure to be new, and to be stored unless another
+// takes adds a write to the run if it is certainly new, and will be stored unless another
 // program writes to its stream meanwhile.
 func (r *run) takes(ctx context.Context, w *eventlog.Write) bool {
 	s := r.streams[w.Stream]
@@ -155,8 +155,8 @@ func (r *run) takes(ctx context.Context, w *eventlog.Write) bool {
 	return true
 }
 
-// send has the writes of the run stored and takes the answers, which come in any order.
-// It ends when all have one, or when no more come.
+// send sends the writes of the run and takes the answers, which come in any order. It ends
+// when all writes have an answer, or the answers end.
 func (r *run) send(ctx context.Context, channel *grpc.ClientConn) error {
 	ctx, cancel := r.log.once(ctx)
 	defer cancel()
@@ -180,7 +180,7 @@ func (r *run) send(ctx context.Context, channel *grpc.ClientConn) error {
 		var answer *streams.BatchAppendResp
 		if answer, err = call.Recv(); err != nil {
 			err = failure(err, call.Trailer())
-			cancel() // nothing of it is waited for
+			cancel() // the remaining answers are not waited for
 			break
 		}
 		if i := answer.GetCorrelationId().GetStructured().GetLeastSignificantBits() - 1; i >= 0 && i < int64(len(answers)) {
@@ -197,7 +197,7 @@ func (r *run) send(ctx context.Context, channel *grpc.ClientConn) error {
 	return err
 }
 
-// request sends a write, in as many parts as it takes.
+// request sends a write, in as many messages as it needs.
 func (r *run) request(call streams.Streams_BatchAppendClient, i int) error {
 	w := &r.writes[r.first+i]
 	options := &streams.BatchAppendReq_Options{
@@ -229,12 +229,13 @@ func (r *run) request(call streams.Streams_BatchAppendClient, i int) error {
 	return call.Send(part)
 }
 
-// numbered is the correlation of a write: its number, counted from 1.
+// numbered returns the correlation id of a write: its number, counted from 1.
 func numbered(i int) *shared.UUID {
 	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{LeastSignificantBits: int64(i) + 1}}}
 }
 
-// take notes the outcome of a write that was stored. Every other has none.
+// take notes the outcome of a write that was stored. A write with any other answer has
+// none.
 func (r *run) take(ctx context.Context, i int, answer *streams.BatchAppendResp) {
 	w, success := &r.writes[r.first+i], answer.GetSuccess()
 	s := r.streams[w.Stream]

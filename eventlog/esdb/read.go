@@ -16,12 +16,12 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// Read yields a stream from a revision on.
+// Read yields the events of a stream from a revision on.
 func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		for e, err := range l.readShown(ctx, stream, from, direction, math.MaxInt64) {
 			if domain.CodeOf(err) == eventlog.Gone {
-				return // a tombstoned stream shows nothing
+				return // a tombstoned stream has no visible events
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -30,9 +30,9 @@ func (l *Log) Read(ctx context.Context, stream domain.StreamID, from domain.Revi
 	}
 }
 
-// readShown is Read of at most so many events, but for the error of a
-// tombstoned stream. The count matters: what a database sends ahead of a reader
-// that stops is sent for nothing.
+// readShown is Read with a bound on the number of events, and returns the error of a
+// tombstoned stream. The bound saves the database from sending events that a reader which
+// stops does not want.
 func (l *Log) readShown(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction, count uint64) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		if direction == eventlog.Backward && from < 0 {
@@ -76,7 +76,7 @@ func (l *Log) readShown(ctx context.Context, stream domain.StreamID, from domain
 	}
 }
 
-// ReadAll yields everything that the filter keeps from a position on.
+// ReadAll yields the events from a position on that the filter keeps.
 func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction eventlog.Direction, filter eventlog.Filter) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		head, err := l.Head(ctx)
@@ -95,7 +95,8 @@ func (l *Log) ReadAll(ctx context.Context, from domain.Position, direction event
 	}
 }
 
-// window is a part of the log that is read; its near end moves on.
+// window is the part of the log that is still to be read. Its near end moves as events are
+// read.
 type window struct {
 	log               *Log
 	first, last, head domain.Position
@@ -109,8 +110,8 @@ func (w *window) read(ctx context.Context, channel *grpc.ClientConn) (further bo
 		return true, nil
 	}
 	options := &streams.ReadReq_Options{CountOption: &streams.ReadReq_Options_Count{Count: math.MaxInt64}}
-	// The database reads on until something passes its filter, so it filters only
-	// where nothing is beyond the window.
+	// A filtering database reads on until an event passes the filter. So it filters only
+	// if the log has nothing beyond the window.
 	if w.direction == eventlog.Forward && w.last >= w.head || w.direction == eventlog.Backward && w.first <= 1 {
 		if given := serverFilter(w.filter); given != nil {
 			given.Window = &streams.ReadReq_Options_FilterOptions_Count{Count: &shared.Empty{}}
@@ -120,7 +121,7 @@ func (w *window) read(ctx context.Context, channel *grpc.ClientConn) (further bo
 	near, from := &w.first, w.first
 	if w.direction == eventlog.Backward {
 		options.ReadDirection = streams.ReadReq_Options_Backwards
-		near, from = &w.last, w.last+1 // what begins there is not read
+		near, from = &w.last, w.last+1 // the database excludes the event at this position
 	}
 	before := *near
 	switch {
@@ -140,7 +141,7 @@ func (w *window) read(ctx context.Context, channel *grpc.ClientConn) (further bo
 	return *near != before, err
 }
 
-// take yields what a message tells and moves the window's near end.
+// take yields the event of a message and moves the near end of the window.
 func (w *window) take(message *streams.ReadResp) error {
 	recorded := message.GetEvent().GetEvent()
 	if recorded == nil {
@@ -163,13 +164,12 @@ func (w *window) take(message *streams.ReadResp) error {
 	return nil
 }
 
-// noPosition tells the error of a position at which no event begins. Which ones
-// the database takes depends on what it has on disk there.
+// noPosition reports whether an error says that no event begins at a position. Which such
+// positions the database accepts depends on what it has on disk there.
 func noPosition(err error) bool { return isFailed(err, "", codes.Unknown, codes.InvalidArgument) }
 
-// boundary is where the first event at or behind a position begins. Positions that
-// callers have are those of events or next to one; for any other the log is read
-// from its end.
+// boundary returns the position of the first event at or after a position. Callers have
+// positions of events or next to one; for any other, the log is read from its end.
 func (l *Log) boundary(ctx context.Context, channel *grpc.ClientConn, least domain.Position) (*streams.ReadReq_Options_All, error) {
 	var found domain.Position
 	for _, near := range []domain.Position{least - 1, least + 1} {
@@ -217,11 +217,11 @@ func allFromEnd() *streams.ReadReq_Options_All {
 	return &streams.ReadReq_Options_All{All: &streams.ReadReq_Options_AllOptions{AllOption: &streams.ReadReq_Options_AllOptions_End{End: &shared.Empty{}}}}
 }
 
-// Head is the position of the last event of the log.
+// Head returns the position of the last event of the log.
 func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	known := l.head.saw(0)
 	var head domain.Position
-	count := uint64(4) // events of the database's own may stand at the end
+	count := uint64(4) // the last events may be those of the database itself
 	err := l.attempts(ctx, "head of the log", func(channel *grpc.ClientConn) (bool, error) {
 		for ; ; count *= 16 {
 			seen, found := uint64(0), false
@@ -244,7 +244,7 @@ func (l *Log) Head(ctx context.Context) (domain.Position, error) {
 	return l.head.saw(head), nil
 }
 
-// end is the position of the database's last event, one of its own too.
+// end returns the position of the database's last event, including its own events.
 func (l *Log) end(ctx context.Context) (end domain.Position, err error) {
 	err = l.attempts(ctx, "end of the database", func(channel *grpc.ClientConn) (bool, error) {
 		return false, l.lastOf(ctx, channel, 1, func(e *streams.ReadResp_ReadEvent_RecordedEvent) bool {
@@ -255,8 +255,8 @@ func (l *Log) end(ctx context.Context) (end domain.Position, err error) {
 	return end, err
 }
 
-// lastOf tells of the last events of the database, the last one first, as long as
-// see wants more.
+// lastOf passes the last events of the database to see, the last one first, until see
+// returns false.
 func (l *Log) lastOf(ctx context.Context, channel *grpc.ClientConn, count uint64, see func(*streams.ReadResp_ReadEvent_RecordedEvent) bool) error {
 	options := &streams.ReadReq_Options{
 		StreamOption: allFromEnd(), ReadDirection: streams.ReadReq_Options_Backwards, CountOption: &streams.ReadReq_Options_Count{Count: count},

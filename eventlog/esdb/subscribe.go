@@ -14,13 +14,13 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// historyWindow is how many events the database looks at between two
-// checkpoints while a subscription reads history; live, each event that is left
-// out is told.
+// historyWindow is the number of events that the database looks at between two checkpoints
+// while a subscription reads history. Afterwards it reports every event that the filter
+// leaves out.
 const historyWindow = 1024
 
-// Subscribe yields what comes after a position, then what is appended. It waits
-// for a database that is away for as long as ctx lives.
+// Subscribe yields the events after a position, then those that are appended. While the
+// database does not answer, it retries until ctx ends.
 func (l *Log) Subscribe(ctx context.Context, after domain.Position, filter eventlog.Filter) iter.Seq2[eventlog.Item, error] {
 	return func(yield func(eventlog.Item, error) bool) {
 		if err := filter.CheckSubscription(); err != nil {
@@ -46,8 +46,8 @@ type subscription struct {
 	caughtUp bool
 }
 
-// check refuses to start where the database has not come to. Progress is told over
-// the database's own events, which stand behind the log's head too.
+// check refuses a position beyond the end of the database. The end includes the database's
+// own events, because the positions that a subscription reports include them.
 func (s *subscription) check(ctx context.Context) error {
 	head, err := s.log.Head(ctx)
 	if err != nil || s.told <= head {
@@ -63,12 +63,12 @@ func (s *subscription) check(ctx context.Context) error {
 	return nil
 }
 
-// withoutSystem keeps everything but what begins with $, which the database has to
-// itself.
+// withoutSystem matches everything but names that begin with $, which are those of the
+// database itself.
 const withoutSystem = `^[^\$].*`
 
-// serverFilter is what the database filters by; nil when it need not. It may let
-// more through than the filter keeps, never less.
+// serverFilter returns the filter for the database; nil if none is needed. It may keep
+// more events than filter, never fewer.
 func serverFilter(filter eventlog.Filter) *streams.ReadReq_Options_FilterOptions {
 	by := &streams.ReadReq_Options_FilterOptions_Expression{}
 	options := &streams.ReadReq_Options_FilterOptions{CheckpointIntervalMultiplier: 1}
@@ -77,7 +77,7 @@ func serverFilter(filter eventlog.Filter) *streams.ReadReq_Options_FilterOptions
 		options.Filter = &streams.ReadReq_Options_FilterOptions_StreamIdentifier{StreamIdentifier: by}
 		for _, prefix := range filter.Streams {
 			if strings.HasPrefix(prefix, foreign.Prefix) || strings.HasPrefix(foreign.Prefix, prefix) {
-				return nil // names in the database begin otherwise
+				return nil // names in the database begin differently
 			}
 			by.Prefix = append(by.Prefix, prefix)
 		}
@@ -98,7 +98,7 @@ func (s *subscription) follow(ctx context.Context, channel *grpc.ClientConn) (fu
 			CheckpointIntervalMultiplier: 1,
 		}
 	}
-	for err = errAgain; errors.Is(err, errAgain); { // a second time when history is done
+	for err = errAgain; errors.Is(err, errAgain); { // a second time when history was read
 		window := uint32(historyWindow)
 		if s.caughtUp {
 			window = 1
@@ -138,7 +138,7 @@ func (s *subscription) follow(ctx context.Context, channel *grpc.ClientConn) (fu
 	return further, err
 }
 
-// errAgain ends a subscription that is to begin anew at once.
+// errAgain ends a subscription that is to begin again at once.
 var errAgain = errors.New("again")
 
 func (s *subscription) event(found *streams.ReadResp_ReadEvent_RecordedEvent) error {

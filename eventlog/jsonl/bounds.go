@@ -7,18 +7,18 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// The bounds of what a packed text unpacks to: any text may have the first, a longer
-// one so many times the bytes that it is packed in. Logs whose lines differ in
-// little but their times take a fiftieth to a hundredth of their size packed.
+// The bounds of the unpacked size of a compressed text: smallText bytes, or maxExpansion
+// times its compressed size if that is more. Logs whose lines differ in little but their
+// times compress to a hundredth to a fiftieth of their size.
 const (
 	smallText    = 256 << 20
 	maxExpansion = 200
 )
 
-// expanding fails where more comes out of a packed text than its bound.
+// expanding fails when a compressed text unpacks to more than its bound.
 type expanding struct {
-	io.Reader        // unpacks
-	packed    *int64 // bytes read of the packed text
+	io.Reader        // the unpacked text
+	packed    *int64 // bytes of the compressed text read so far
 	unpacked  int64
 }
 
@@ -36,7 +36,7 @@ func (e *expanding) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// packedError says of a packed text that it cannot be unpacked to its end.
+// packedError returns the error of a compressed text that cannot be unpacked to its end.
 func packedError(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return domain.Errorf(domain.Invalid, "the packed text is cut off: copy it again, or unpack what is there of it first (%w)", err)
@@ -55,25 +55,25 @@ func (c counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Records is a reader for decoders that hold a whole record in memory: it fails when
-// more is read of one record than it may have.
+// Records bounds what a decoder that holds a whole record in memory may read for one
+// record. Beyond that, reads fail.
 type Records struct {
 	r           io.Reader
 	bound, left int
 }
 
-// readAhead is what a decoder may read of the record that comes next.
+// readAhead is the number of bytes that a decoder may read of the next record.
 const readAhead = 64 << 10
 
-// NewRecords bounds the records of a text, the first of them too.
+// NewRecords bounds the records of a text, beginning with the first.
 func NewRecords(r io.Reader, bound int) *Records {
 	return &Records{r: r, bound: bound, left: bound + readAhead}
 }
 
-// Next begins another record.
+// Next begins the next record.
 func (r *Records) Next() { r.left = r.bound + readAhead }
 
-// Read reads on, within the bound of the record.
+// Read reads within the bound of the current record.
 func (r *Records) Read(p []byte) (int, error) {
 	if r.left <= 0 {
 		return 0, domain.Errorf(domain.TooLarge, "want at most %d bytes in a record, found more; take the record out of the text, or split it", r.bound)

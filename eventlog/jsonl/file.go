@@ -16,7 +16,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// OpenFile opens a file for reading, unpacked when it is packed.
+// OpenFile opens a file for reading. A compressed file is unpacked.
 func OpenFile(path string) (io.ReadCloser, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -29,9 +29,9 @@ func OpenFile(path string) (io.ReadCloser, error) {
 	return &stack{Reader: unpacked, closers: []io.Closer{unpacked, file}}, nil
 }
 
-// Unpack undoes the packing that the first bytes tell of: gzip, zstd or none.
-// What a file is called decides nothing. A byte order mark of UTF-8 is left out, for
-// it is no part of the text; any other says that the text is not UTF-8.
+// Unpack unpacks a text by the format that its first bytes show: gzip, zstd or none. The
+// name of a file does not matter. A byte order mark of UTF-8 is left out, because it is
+// not part of the text; any other shows that the text is not UTF-8, and is an error.
 func Unpack(r io.Reader) (io.ReadCloser, error) {
 	unpacked, err := unpack(r)
 	if err != nil {
@@ -57,7 +57,8 @@ func Unpack(r io.Reader) (io.ReadCloser, error) {
 	return &stack{Reader: text, closers: []io.Closer{unpacked}}, nil
 }
 
-// orderMarks are the byte order marks, longer ones first; that of UTF-8 names none.
+// orderMarks are the byte order marks, longer ones first. That of UTF-8 has no name,
+// because it is not an error.
 var orderMarks = []struct {
 	bytes    []byte
 	encoding string
@@ -94,9 +95,9 @@ func unpack(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(buffered), nil
 }
 
-// Pack packs what is written to a file of this name: by zstd where it ends in .zst, by
-// gzip where it ends in .gz, and not at all else. Close ends the packing and leaves w
-// open.
+// Pack compresses what is written to a file with this name: by zstd if the name ends in
+// .zst, by gzip if it ends in .gz, otherwise not at all. Close completes the compressed
+// text and does not close w.
 func Pack(name string, w io.Writer) (io.WriteCloser, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".zst":

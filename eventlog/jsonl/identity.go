@@ -10,19 +10,20 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// runStep is how far times may go back within a run of lines: threads and
-// processes that write side by side disagree by less.
+// runStep is how far times may go back within a run of lines. Threads and processes that
+// write to one file differ by less.
 const runStep = time.Minute
 
-// maxRun bounds the contents of a run that are remembered; of a longer one the
-// oldest are forgotten.
+// maxRun bounds the contents of a run that are remembered; beyond it the oldest are
+// forgotten.
 const maxRun = 1 << 18
 
-// Content is a digest of what a line of a recording says: everything that was
-// observed, and nothing of where the line stands.
+// Content is a digest of the content of a line in a recording: everything that was
+// observed, without the place of the line.
 type Content [16]byte
 
-// ContentOf digests parts; no two lists of parts have the same bytes.
+// ContentOf digests parts. Different lists of parts never have the same input to the
+// digest.
 func ContentOf(parts ...[]byte) Content {
 	digest := sha256.New()
 	var length [8]byte
@@ -34,23 +35,22 @@ func ContentOf(parts ...[]byte) Content {
 	return Content(digest.Sum(nil)[:16])
 }
 
-// Ordinals tells equal contents of one file apart. Two lines that say the same
-// at the same time are two facts; the same lines in another file, a later copy or
-// an overlapping rotation, are the same two. So the n-th of equal contents is
-// identified by its content and n, counted within a run of lines: a run ends
-// where time goes back by more than a minute, as it does where files that overlap
-// were put together. Nothing else of the file goes into it, neither its name nor
-// the number of the line. A file that begins between two equal lines of one
-// moment, and whose predecessor ends between them, has one of them only.
+// Ordinals numbers equal contents of one file. Two lines with the same content and the
+// same time are two facts. The same lines in another file, a later copy or an overlapping
+// rotation, are the same two facts. So the n-th of equal contents is identified by its
+// content and n, counted within a run of lines. A run ends where the time goes back by
+// more than a minute, as it does where overlapping files were concatenated. Neither the
+// name of the file nor the number of the line counts. If one file ends and the next
+// begins between two equal lines of one moment, only one of them is found.
 //
-// The zero value is ready. It holds the contents of the last two minutes of a
-// run, at most 2·2¹⁸ of them.
+// The zero value is ready. It holds the contents of the last two minutes of a run, at most
+// 2·2¹⁸ of them.
 type Ordinals struct {
 	latest, since time.Time
 	recent, older map[Content]int
 }
 
-// Next is the ordinal of a content that a line says at a time; the first is 0.
+// Next returns the ordinal of a line with a content and a time; the first is 0.
 func (o *Ordinals) Next(content Content, at time.Time) int {
 	switch {
 	case o.recent == nil || at.Before(o.latest.Add(-runStep)):
@@ -69,8 +69,8 @@ func (o *Ordinals) Next(content Content, at time.Time) int {
 	return count
 }
 
-// identity derives the id of an event that a file gives none: from what it says,
-// and how many before it in its run said the same.
+// identity derives the id of an event that has none in its file: from its content, and the
+// number of equal contents before it in its run.
 func (d *derive) identity(e *domain.Envelope) (domain.EventID, error) {
 	meta, err := json.Marshal(e.Meta)
 	if err != nil {
@@ -83,8 +83,9 @@ func (d *derive) identity(e *domain.Envelope) (domain.EventID, error) {
 	return domain.DeriveID("line\x00"+string(content[:]), d.ordinals.Next(content, e.Time)), nil
 }
 
-// SameFact tells whether two events that have one id are one: neither place nor
-// metadata decide it, for these change when a log is copied into another.
+// SameFact reports whether two events with the same id are the same event. Position,
+// revision and metadata do not matter, because they change when a log is copied into
+// another.
 func SameFact(a, b *domain.Envelope) bool {
 	return a.Stream == b.Stream && a.Type == b.Type && a.Version == b.Version &&
 		domain.Instant(a.Time).Equal(domain.Instant(b.Time)) && bytes.Equal(a.Data, b.Data)

@@ -12,11 +12,11 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// MaxLine bounds a line in bytes, its end not counted.
+// MaxLine bounds a line in bytes, without its line feed.
 const MaxLine = 8 << 20
 
-// wire is a line as it is read. Everything but stream, type, time and the
-// payload may be absent in a log written by hand.
+// wire is the JSON of a line. In a log that was written by hand everything but stream,
+// type, time and payload may be missing.
 type wire struct {
 	Position *domain.Position `json:"position"`
 	Stream   string           `json:"stream"`
@@ -30,15 +30,15 @@ type wire struct {
 	Meta     domain.Meta      `json:"meta"`
 }
 
-// derive fills in what a line leaves out: the next position, the next revision
-// of its stream, an id made of what the line says.
+// derive fills in what a line lacks: the next position, the next revision of its stream,
+// and an id derived from its content.
 type derive struct {
 	position  domain.Position
-	revisions map[domain.StreamID]domain.Revision // next ones, of streams with derived revisions only
+	revisions map[domain.StreamID]domain.Revision // the next one, of streams with derived revisions only
 	ordinals  Ordinals
 }
 
-// read reads one line. Every fault is named at once.
+// read reads one line. The error names all faults.
 func (d *derive) read(line []byte) (domain.Envelope, error) {
 	if e, ok := scanLine(line); ok && utf8.Valid(e.Data) && e.Position > d.position {
 		d.position = e.Position
@@ -50,7 +50,7 @@ func (d *derive) read(line []byte) (domain.Envelope, error) {
 	return d.parse(line)
 }
 
-// parse reads a line in any form.
+// parse reads a line in any form of JSON.
 func (d *derive) parse(line []byte) (domain.Envelope, error) {
 	if !utf8.Valid(line) {
 		return domain.Envelope{}, domain.Errorf(domain.Invalid, "want UTF-8, found other bytes")
@@ -131,8 +131,8 @@ func (d *derive) parse(line []byte) (domain.Envelope, error) {
 	return e, nil
 }
 
-// repeatedKey finds a key that an object has twice, in whatever case: of two values,
-// readers differ in which counts.
+// repeatedKey returns a key that an object has twice, ignoring case. Readers of JSON
+// differ in which of the two values counts.
 func repeatedKey(object []byte) (key string, twice bool) {
 	decoder := json.NewDecoder(bytes.NewReader(object))
 	if _, err := decoder.Token(); err != nil {
@@ -154,7 +154,7 @@ func repeatedKey(object []byte) (key string, twice bool) {
 	return "", false
 }
 
-// payload gives the payload's bytes: compact JSON, or whatever they were.
+// payload returns the payload's bytes: compact JSON, or those of data_base64.
 func (w wire) payload() ([]byte, error) {
 	switch {
 	case w.Base64 != nil && w.Data != nil:
@@ -176,9 +176,9 @@ func (w wire) payload() ([]byte, error) {
 	return compact.Bytes(), nil
 }
 
-// appendLine writes one event as a line. A payload that is compact JSON in UTF-8
-// stands as it is; any other bytes stand as data_base64, so that every payload
-// survives.
+// appendLine appends one event as a line. A payload that is compact JSON in UTF-8 is
+// written unchanged; any other bytes are written as data_base64, so that no payload
+// changes.
 func appendLine(line []byte, e domain.Envelope, scratch *bytes.Buffer) ([]byte, error) {
 	line = append(line, `{"position":`...)
 	line = strconv.AppendUint(line, uint64(e.Position), 10)
@@ -222,7 +222,7 @@ func appendLine(line []byte, e domain.Envelope, scratch *bytes.Buffer) ([]byte, 
 	return append(line, '\n'), nil
 }
 
-// appendString quotes text; names of plain ASCII, the usual ones, need no encoder.
+// appendString quotes text. Plain ASCII, which most names are, needs no encoder.
 func appendString(line []byte, text string) ([]byte, error) {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

@@ -12,17 +12,17 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Line is one line of a text, without its end. Text is valid until the next
-// line is asked for.
+// Line is one line of a text, without its line feed. Text is valid until the next line is
+// read.
 type Line struct {
 	Number  int64 // from 1
 	Text    []byte
-	TooLong bool // it had more than the bound; Text is its beginning
-	Open    bool // nothing ends it: whoever writes the text may not be done with it
+	TooLong bool // longer than the bound; Text is its beginning
+	Open    bool // no line feed ends it: the text may still be being written
 }
 
-// Lines yields the lines of a text in constant memory, whatever bytes they
-// hold. An error of the reader names the text and the line it happened in.
+// Lines yields the lines of a text in constant memory, with any bytes. An error of the
+// reader names the text and the line.
 func Lines(r io.Reader, name string, bound int) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		reader := bufio.NewReaderSize(r, 64<<10)
@@ -65,26 +65,25 @@ func Lines(r io.Reader, name string, bound int) iter.Seq2[Line, error] {
 	}
 }
 
-// ReadOptions says how broken lines are met.
+// ReadOptions says what happens with broken lines.
 type ReadOptions struct {
-	Lenient bool // leave broken lines out instead of ending with the first
-	// OnSkip is told of every line left out; the fault names the file and the line.
+	Lenient bool // skip broken lines instead of ending with the first
+	// OnSkip is called for every skipped line; the fault names the file and the line.
 	OnSkip func(file string, line int64, fault error)
-	// OnLine is told of every line read, for progress.
+	// OnLine is called for every line, for progress.
 	OnLine func(file string, line int64)
-	// OnComment is told of lines that say nothing and are not broken.
+	// OnComment is called for comments and empty lines.
 	OnComment func(file string, line int64)
 }
 
-// errCutOff is why the last line of a text that is still being written is left
-// out.
+// errCutOff is why the last line of a text that is still being written is skipped.
 var errCutOff = domain.Errorf(domain.Invalid, "the line is cut off where the file ends; once it is whole, a further import takes it")
 
-// Read yields the events of a text. Empty lines and lines that begin with "#"
-// are comments. A broken line, and one whose event no log may store, is an error
-// that names the text, the line and every fault in it, and ends the read; a lenient read reports it and goes on.
-// A last line that ends in the middle of its JSON is no error: it is reported as
-// left out, for the text is still being written, or was when it was copied.
+// Read yields the events of a text. Empty lines and lines that begin with "#" are
+// comments. A broken line, and one whose event no log can store, ends the read with an
+// error that names the text, the line and every fault in it; a lenient read reports and
+// skips it. A last line that ends within its JSON is no error: it is reported as skipped,
+// because the text is, or was when it was copied, still being written.
 func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		var absent derive
@@ -134,8 +133,8 @@ func Read(r io.Reader, name string, options ReadOptions) iter.Seq2[domain.Envelo
 	}
 }
 
-// ReadFiles yields the events of several files one after the other. Each file
-// counts its own positions and derived revisions.
+// ReadFiles yields the events of several files in order. Positions and derived revisions
+// begin anew in each file.
 func ReadFiles(paths []string, options ReadOptions) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		for _, path := range paths {

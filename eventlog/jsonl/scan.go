@@ -10,16 +10,16 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// scanner reads lines as Writer writes them: keys in that order, no spaces,
-// plain strings. It gives up on anything else, and the line is read again by
-// the general parser, which is several times slower and names faults. What the
-// scanner accepts means the same to the parser; a fuzz test holds it to that.
+// scanner reads lines as Writer writes them: keys in that order, no spaces, plain strings.
+// Any other line is read by the general parser, which is several times slower and names
+// faults. The scanner reads a line that it accepts as the parser does; a fuzz test checks
+// that.
 type scanner struct {
 	rest []byte
 	ok   bool
 }
 
-// scanLine reads a whole line; false says that the general parser must.
+// scanLine reads a whole line; false says that the general parser has to.
 func scanLine(line []byte) (domain.Envelope, bool) {
 	s := scanner{rest: line, ok: true}
 	var e domain.Envelope
@@ -62,7 +62,7 @@ func scanLine(line []byte) (domain.Envelope, bool) {
 	return e, true
 }
 
-// plainTime tells the one form of times that both readers read alike.
+// plainTime reports whether a time has the one form that both readers read alike.
 func plainTime(text string) bool {
 	return len(text) >= len("2006-01-02T15:04:05Z") && len(text) <= len("2006-01-02T15:04:05.000000Z") && text[len(text)-1] == 'Z' && text[10] == 'T' &&
 		text[13] == ':' && (text[19] == 'Z' || text[19] == '.')
@@ -76,7 +76,7 @@ func (s *scanner) literal(text string) {
 	}
 }
 
-// number reads a whole number that is not negative, in its shortest form.
+// number reads a non-negative integer in its shortest form.
 func (s *scanner) number() uint64 {
 	n := 0
 	for n < len(s.rest) && s.rest[n] >= '0' && s.rest[n] <= '9' {
@@ -113,8 +113,8 @@ func (s *scanner) plain() string {
 	return string(text)
 }
 
-// value finds the end of an object or array without spaces between its parts.
-// Whether it is JSON is for others to say.
+// value returns an object or array without spaces between its parts. It does not check
+// that it is valid JSON.
 func (s *scanner) value() []byte {
 	depth, quoted := 0, false
 	for i := 0; i < len(s.rest); i++ {
@@ -149,7 +149,7 @@ func (s *scanner) value() []byte {
 	return nil
 }
 
-// meta reads the keys of a Meta in any order, each at most once.
+// meta reads the keys of a Meta, in any order and each at most once.
 func (s *scanner) meta(m *domain.Meta) {
 	s.literal(`{`)
 	if bytes.HasPrefix(s.rest, []byte(`}`)) {

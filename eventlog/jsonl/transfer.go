@@ -16,30 +16,29 @@ const (
 	batchBytes  = 1 << 20
 )
 
-// ImportOptions of Import.
+// ImportOptions are the options of Import.
 type ImportOptions struct {
-	Progress func(Report) // told after every append
-	// Differs is told of an event, as it was handed over, whose id another event of
-	// its stream has, which says something else. What it returns ends the import; nil
-	// goes on without the event. Without Differs it is a conflict.
+	Progress func(Report) // called after every append
+	// Differs is called with an event, as it was given to Import, whose id another event
+	// of its stream has. If it returns an error, the import ends with it; otherwise the
+	// event is left out. If Differs is nil, such an event is a conflict.
 	Differs func(found, e domain.Envelope) error
 }
 
-// Report counts what an import did.
+// Report has the counts of an import.
 type Report struct {
-	Read       int64           `json:"read"`       // events handed over
-	Appended   int64           `json:"appended"`   // new in the log
-	Duplicates int64           `json:"duplicates"` // already there
-	Differing  int64           `json:"differing"`  // left out: their ids are those of other events
-	Late       int64           `json:"late"`       // appended behind events of the log that are younger
-	Skipped    int64           `json:"skipped"`    // broken lines left out, where ImportFiles read them
-	Head       domain.Position `json:"head"`       // of the log afterwards
+	Read       int64           `json:"read"`       // events given to Import
+	Appended   int64           `json:"appended"`   // stored by this import
+	Duplicates int64           `json:"duplicates"` // in the log before
+	Differing  int64           `json:"differing"`  // left out, because another event has their id
+	Late       int64           `json:"late"`       // appended after events of the log that have a later time
+	Skipped    int64           `json:"skipped"`    // broken lines that ImportFiles skipped
+	Head       domain.Position `json:"head"`       // position of the log's last event afterwards
 }
 
-// Import appends events in their order under their own ids. An event that its
-// stream already has is counted and left alone, so a second import appends
-// nothing and an import that was cut short can be run again. What was appended
-// before an error stays.
+// Import appends events in order under their own ids. An event that its stream has already
+// is only counted. So a second import appends nothing, and an interrupted import can be
+// run again. After an error, the events before it stay in the log.
 func Import(ctx context.Context, log eventlog.Log, events iter.Seq2[domain.Envelope, error], options ImportOptions) (Report, error) {
 	in := importer{log: log, options: options}
 	for e, err := range log.ReadAll(ctx, eventlog.End, eventlog.Backward, eventlog.Filter{}) {
@@ -65,8 +64,8 @@ func Import(ctx context.Context, log eventlog.Log, events iter.Seq2[domain.Envel
 	return in.report, err
 }
 
-// ImportFiles imports several files as one log. A lenient read counts the
-// broken lines it left out.
+// ImportFiles imports several files as one log. A lenient read counts the lines that it
+// skipped.
 func ImportFiles(ctx context.Context, log eventlog.Log, paths []string, read ReadOptions, options ImportOptions) (Report, error) {
 	var skipped int64
 	told := read.OnSkip
@@ -85,11 +84,11 @@ type importer struct {
 	log     eventlog.Log
 	options ImportOptions
 	report  Report
-	batch   []eventlog.Write // one event each, so that what is there already is left out alone
+	batch   []eventlog.Write // one event each, so that an event that is in the log does not affect the others
 	events  []domain.Envelope
 	bytes   int
 
-	youngest time.Time // event that the log ended with before
+	youngest time.Time // latest time at the end of the log before
 }
 
 func (in *importer) add(ctx context.Context, e domain.Envelope) error {
@@ -100,7 +99,7 @@ func (in *importer) add(ctx context.Context, e domain.Envelope) error {
 		}
 	}
 	events := []eventlog.Proposed{{ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta, Data: e.Data}}
-	// An event that no log takes must not let those behind it through.
+	// In AppendMany, later events would be stored though the log refuses this one.
 	if err := eventlog.CheckProposed(e.Stream, events); err != nil {
 		return domain.Errorf(domain.CodeOf(err), "import: %w", err)
 	}
@@ -138,8 +137,8 @@ func (in *importer) flush(ctx context.Context) error {
 	return in.told()
 }
 
-// repeated counts an event that is there already. Its id alone does not make it
-// the same event: ids that were made up elsewhere may be used twice.
+// repeated counts an event that is in the log already. The same id does not make it the
+// same event, because ids that were made elsewhere may be used twice.
 func (in *importer) repeated(ctx context.Context, e *domain.Envelope) error {
 	found, there, err := in.log.Find(ctx, e.Stream, e.ID)
 	if err != nil {
@@ -156,7 +155,7 @@ func (in *importer) repeated(ctx context.Context, e *domain.Envelope) error {
 	return Differs(found, *e)
 }
 
-// Differs is the conflict of an event whose id another event has.
+// Differs returns the conflict of an event whose id another event has.
 func Differs(found, e domain.Envelope) error {
 	return domain.Errorf(domain.Conflict, "import into %s: event %s (%s at %s) has the id of another event, %s at %s, which is at position %d; an id names one event: leave ids out where they are not kept apart",
 		e.Stream, e.ID, e.Type, e.Time.Format(domain.Timestamp), found.Type, found.Time.Format(domain.Timestamp), found.Position)

@@ -16,7 +16,7 @@ type Writer struct {
 	count   int64
 }
 
-// NewWriter makes a writer of lines.
+// NewWriter returns a writer of lines.
 func NewWriter(w io.Writer) *Writer { return &Writer{out: bufio.NewWriterSize(w, 64<<10)} }
 
 // Write adds one event.
@@ -33,10 +33,10 @@ func (w *Writer) Write(e domain.Envelope) error {
 	return nil
 }
 
-// Count is the number of events written.
+// Count returns the number of events written.
 func (w *Writer) Count() int64 { return w.count }
 
-// Flush hands everything written to the underlying writer.
+// Flush writes everything to the underlying writer.
 func (w *Writer) Flush() error {
 	if err := w.out.Flush(); err != nil {
 		return domain.Errorf(domain.Unavailable, "flush: %w", err)

@@ -15,13 +15,13 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// What a script waits for in a cluster, by the cluster's own time.
+// How long a script waits for a leader and for an answer, in the cluster's simulated time.
 const (
 	electWithin  = 30 * time.Second
 	answerWithin = 10 * time.Second
 )
 
-// ofCluster is what a script of several nodes may say besides.
+// ofCluster are the further directives of a script of several nodes.
 var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (string, error){
 	"cluster":   (*Env).clusterOf,
 	"partition": (*Env).fault,
@@ -43,11 +43,12 @@ var ofCluster = map[string]func(*Env, context.Context, *datadriven.TestData) (st
 	"audit":     (*Env).audit,
 }
 
-// cluster puts several nodes on a replicated log in place of the script's one, and
-// waits until one of them leads. With items, workers do them while time passes, as in
-// rift simulate cluster.
+// clusterOf replaces the node of the script by several nodes with a replicated log, and
+// waits until one of them leads. With items, simulated workers run them while time
+// passes, as in rift simulate cluster.
 //
-// With with=services the nodes elect, gossip, probe and take calls beside the log.
+// With with=services the nodes also run the services of a node: elections, gossip,
+// failure detection and relayed calls.
 //
 //	cluster n1 n2 n3 [learner=n4] [seed=1] [with=services] [nodes=40 items=40 span=720h [breaks=double-vote]]
 func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, error) {
@@ -112,7 +113,7 @@ func (env *Env) clusterOf(ctx context.Context, d *datadriven.TestData) (string, 
 	return env.news(ctx)
 }
 
-// leads is the node that decides.
+// leads returns the node that leads, nil if none does.
 func (env *Env) leads() *clustersim.Host {
 	if h := env.cluster.Leader(); h != nil && h.Log().Leader().Self {
 		return h
@@ -120,17 +121,17 @@ func (env *Env) leads() *clustersim.Host {
 	return nil
 }
 
-// configure gives a node what the script was asked to run with.
+// configure sets what the script's options demand of a node.
 func (env *Env) configure(config *node.Config) {
 	config.Store.BatchMax, config.Store.CacheRows, config.Store.OnRead = env.options.BatchMax, env.options.CacheRows, env.options.read
 	config.Done = env.options.done
 }
 
-// to turns a script to the node that a directive is for: the one that it names, else
-// whoever leads, else the first that runs. A script of one node stays where it is.
+// to selects the node that a directive is for: the node that it names, else the leader,
+// else the first node that runs. It does nothing in a script of one node.
 func (env *Env) to(d *datadriven.TestData) error {
 	if _, whole := ofCluster[cmp.Or(d, &datadriven.TestData{}).Cmd]; env.cluster == nil || whole || d != nil && (d.Cmd == "tick" || d.Cmd == "crash") {
-		return nil // it is for no node in particular
+		return nil // the directive is for no particular node
 	}
 	var h *clustersim.Host
 	name, named := "", false
@@ -161,7 +162,7 @@ func (env *Env) to(d *datadriven.TestData) error {
 	return nil
 }
 
-// on has the script's node do something; in a cluster time passes until it is done.
+// on runs do on the selected node. In a cluster, time passes until it is done.
 func (env *Env) on(do func()) error {
 	if env.cluster == nil {
 		do()
@@ -175,9 +176,9 @@ func (env *Env) on(do func()) error {
 	return nil
 }
 
-// passed lets time pass in a cluster, and whoever leads look at what is due.
+// passed lets time pass in a cluster, and then the leader run what is due.
 func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
-	env.cluster.KeepTicking() // so that followers hear what is committed
+	env.cluster.KeepTicking() // so that followers learn what is committed
 	env.cluster.Run(d)
 	if h := env.leads(); h != nil {
 		h.Housekeep()
@@ -186,8 +187,8 @@ func (env *Env) passed(ctx context.Context, d time.Duration) (string, error) {
 	return env.news(ctx)
 }
 
-// fault makes something go wrong with a node; "leader" is whoever leads. It is the
-// directive of each kind of fault:
+// fault causes a fault of a node; "leader" is the node that leads. It is the directive of
+// every kind of fault:
 //
 //	partition n1 [from=n2] [way=in|out] [keep] [for=40s]
 //	loss n1 share=30 [for=40s]
@@ -244,7 +245,7 @@ func (env *Env) fault(ctx context.Context, d *datadriven.TestData) (string, erro
 	return env.news(ctx)
 }
 
-// heal mends every link, disk and process of a cluster.
+// heal repairs all links, disks and processes of a cluster.
 //
 //	heal
 func (env *Env) heal(ctx context.Context, _ *datadriven.TestData) (string, error) {
@@ -255,14 +256,14 @@ func (env *Env) heal(ctx context.Context, _ *datadriven.TestData) (string, error
 	return env.news(ctx)
 }
 
-// deliver hands over messages that a partition keeps.
+// deliver delivers messages that a partition holds back.
 //
 //	deliver [from=n1] [to=n2] [type=MsgApp]
 func (env *Env) deliver(ctx context.Context, d *datadriven.TestData) (string, error) {
 	return env.messages(ctx, d, (*clustersim.Cluster).Deliver)
 }
 
-// drop loses messages that a partition keeps.
+// drop drops messages that a partition holds back.
 //
 //	drop [from=n1] [to=n2] [type=MsgApp]
 func (env *Env) drop(ctx context.Context, d *datadriven.TestData) (string, error) {
@@ -298,7 +299,7 @@ func (env *Env) messages(ctx context.Context, d *datadriven.TestData, do func(*c
 	return b.String() + news, err
 }
 
-// standing shows where each node of a cluster stands.
+// standing shows the state of each node of a cluster.
 //
 //	standing
 func (env *Env) standing(context.Context, *datadriven.TestData) (string, error) {
@@ -312,7 +313,7 @@ func (env *Env) standing(context.Context, *datadriven.TestData) (string, error) 
 	return b.String(), nil
 }
 
-// services shows how one of what runs beside the log stands on each node.
+// services shows the state of one service of each node.
 //
 //	services election|gossip|swim|relay
 func (env *Env) services(_ context.Context, d *datadriven.TestData) (string, error) {
@@ -323,8 +324,8 @@ func (env *Env) services(_ context.Context, d *datadriven.TestData) (string, err
 	return strings.Join(append(lines, ""), "\n"), err
 }
 
-// call has somebody beside a node call one that cannot be called, through the mailbox at
-// a hub. "services relay" shows what came of it.
+// call makes a call from a node to one that cannot be called, through its mailbox at a
+// hub. "services relay" shows the outcome.
 //
 //	call behind-1 through=n1 [from=n2] [kept]
 func (env *Env) call(ctx context.Context, d *datadriven.TestData) (string, error) {
@@ -346,7 +347,8 @@ func (env *Env) call(ctx context.Context, d *datadriven.TestData) (string, error
 	return env.news(ctx)
 }
 
-// audit mends a cluster, waits until its nodes agree, and tells whether every rule held.
+// audit heals a cluster, waits until its nodes have the same log, and shows which rules
+// were broken.
 //
 //	audit
 func (env *Env) audit(ctx context.Context, _ *datadriven.TestData) (string, error) {

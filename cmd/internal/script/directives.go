@@ -25,7 +25,7 @@ import (
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
 
-// directives is what a script may say.
+// directives are the directives of every script.
 var directives = map[string]func(*Env, context.Context, *datadriven.TestData) (string, error){
 	"append":  (*Env).appendRaw,
 	"command": (*Env).command,
@@ -47,8 +47,8 @@ func Names() []string {
 	return names
 }
 
-// Run carries out one directive and answers its text; an error is text as well,
-// so that failure cases cost a script nothing extra.
+// Run runs one directive and returns its output. An error is output too, so that a script
+// can show failures.
 func (env *Env) Run(ctx context.Context, d *datadriven.TestData) string {
 	run, known := directives[d.Cmd]
 	if !known {
@@ -70,7 +70,7 @@ func (env *Env) Run(ctx context.Context, d *datadriven.TestData) string {
 	return readable(out)
 }
 
-// describe is how a script shows an error: its code, and every fault on a line.
+// describe returns an error as a script shows it: its code, and every fault on a line.
 func describe(err error) string {
 	var coded *domain.Error
 	if errors.As(err, &coded) && len(coded.Faults) > 0 {
@@ -84,8 +84,8 @@ func describe(err error) string {
 	return fmt.Sprintf("error: %s: %s\n", domain.CodeOf(err), err)
 }
 
-// appendRaw stores events as they are, past every decision, as a recording or
-// an older rift would have left them. A version follows the type after a slash.
+// appendRaw appends events as they are, without a decision, as a recording or an older
+// rift may have left them. A version follows the type after a slash.
 //
 //	append [at=+30s]
 //	task-t1 TASK_SPAWNED {"task_id":"t1",…}
@@ -129,8 +129,8 @@ func (env *Env) appendRaw(ctx context.Context, d *datadriven.TestData) (string, 
 	return env.news(ctx)
 }
 
-// command runs a command as a tool would. Its id is made up unless given, and
-// giving one twice is a retry.
+// command runs a command as a client would. Its id is made up unless the script gives one;
+// a second command with the same id is a retry.
 //
 //	command work.claim [id=c1] [actor=ann] [dry]
 //	{"node_id":"gpu-1"}
@@ -191,7 +191,8 @@ func (env *Env) told(ctx context.Context, result commands.Result, failure error,
 	return b.String(), failure
 }
 
-// tick moves the clock and lets it issue what is due. Reactors wait for drain.
+// tick advances the clock and runs the commands that are due. The commands of reactors
+// wait for drain.
 //
 //	tick 90s
 func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error) {
@@ -203,7 +204,7 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 		return "", domain.Errorf(domain.Invalid, "tick: %w", err)
 	}
 	switch {
-	case env.world != nil: // which has its own clock, and whose nodes tick by themselves
+	case env.world != nil: // it has its own clock, and its nodes tick by themselves
 		env.world.Run(step)
 		return env.news(ctx)
 	case env.cluster != nil:
@@ -216,7 +217,7 @@ func (env *Env) tick(ctx context.Context, d *datadriven.TestData) (string, error
 	return env.news(ctx)
 }
 
-// drain runs what reactors put into the outbox, until nothing more happens.
+// drain runs the commands in the outbox until nothing more happens.
 //
 //	drain
 func (env *Env) drain(ctx context.Context, _ *datadriven.TestData) (string, error) {
@@ -229,7 +230,7 @@ func (env *Env) drain(ctx context.Context, _ *datadriven.TestData) (string, erro
 	return env.news(ctx)
 }
 
-// outbox shows what reactors want done and nobody has done yet.
+// outbox shows the commands of reactors that wait in the outbox.
 //
 //	outbox
 func (env *Env) outbox(ctx context.Context, _ *datadriven.TestData) (string, error) {
@@ -247,7 +248,7 @@ func (env *Env) outbox(ctx context.Context, _ *datadriven.TestData) (string, err
 	return b.String(), nil
 }
 
-// http sends a request to the node's own routes and shows the answer.
+// http sends a request to the routes of the node and shows the answer.
 //
 //	http POST /work/add [key=c1]
 //	{"task_type":"selfplay"}
@@ -256,7 +257,7 @@ func (env *Env) http(ctx context.Context, d *datadriven.TestData) (string, error
 		return "", domain.Errorf(domain.Invalid, "http: want a method and a path")
 	}
 	path := d.CmdArgs[1].Key
-	if len(d.CmdArgs[1].Vals) > 0 { // a "=" in the path is cut by the reader of directives
+	if len(d.CmdArgs[1].Vals) > 0 { // the parser of directives cuts the path at a "="
 		path += "=" + strings.Join(d.CmdArgs[1].Vals, ",")
 	}
 	if err := env.node.Sync(ctx); err != nil {
@@ -285,7 +286,7 @@ func (env *Env) http(ctx context.Context, d *datadriven.TestData) (string, error
 	if err != nil {
 		return "", err
 	}
-	env.shown = head // the answer has told
+	env.shown = head // the answer shows them
 	return b.String(), nil
 }
 
@@ -313,7 +314,7 @@ func (env *Env) dump(ctx context.Context, d *datadriven.TestData) (string, error
 	return b.String(), err
 }
 
-// digest tells what the read models hash to.
+// digest shows the digest of the read models.
 //
 //	digest
 func (env *Env) digest(ctx context.Context, _ *datadriven.TestData) (string, error) {
@@ -324,7 +325,8 @@ func (env *Env) digest(ctx context.Context, _ *datadriven.TestData) (string, err
 	return fmt.Sprintf("%s at %d\n", digest.Total, digest.Position), nil
 }
 
-// crashed loses the process and a share of what was not synced.
+// crashed ends the process as a loss of power does: a share of what was not synced is
+// lost.
 //
 //	crash [keep=50] [seed=1]
 func (env *Env) crashed(ctx context.Context, d *datadriven.TestData) (string, error) {

@@ -23,7 +23,7 @@ func (env *Env) load(ctx context.Context, d *datadriven.TestData) (string, error
 	return env.Load(ctx, d.CmdArgs[0].Key)
 }
 
-// Load appends recorded logs and moves the clock to the last moment in them.
+// Load appends recorded logs and sets the clock to the latest time in them.
 func (env *Env) Load(ctx context.Context, files ...string) (string, error) {
 	report, err := jsonl.ImportFiles(ctx, env.log, files, jsonl.ReadOptions{}, jsonl.ImportOptions{})
 	if err != nil {

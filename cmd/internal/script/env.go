@@ -33,10 +33,10 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// Start is the moment at which the clock of a script stands at first.
+// Start is the time of a script's clock at first.
 var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// Options tune how a script is run. None of them may change what it prints.
+// Options are the options of a script. They must not change its output.
 type Options struct {
 	BatchMax  int
 	CacheRows int
@@ -45,14 +45,14 @@ type Options struct {
 	read func(reactor, table string)
 	wrap func(eventlog.Log) eventlog.Log
 
-	recording bool // the log was written by others
+	recording bool // other nodes wrote the log
 }
 
-// Env is what a script acts on.
+// Env is the state of a script.
 type Env struct {
 	options  Options
-	fs       *crashdisk.Disk // of a script that can crash; nil on a log from elsewhere
-	dir      string          // of the read models
+	fs       *crashdisk.Disk // the disk of a script that can crash; nil for another log
+	dir      string          // folder of the read models
 	log      eventlog.Log
 	closeLog func() error
 	node     *node.Node
@@ -62,24 +62,24 @@ type Env struct {
 	commands int
 	shown    domain.Position // events up to here have been printed
 
-	cluster *clustersim.Cluster // nil: a script of one node
-	world   *clustersim.World   // with those who work on it; nil: nobody does
-	host    *clustersim.Host    // of node, in a cluster
+	cluster *clustersim.Cluster // nil in a script of one node
+	world   *clustersim.World   // the cluster with simulated workers; nil: there are none
+	host    *clustersim.Host    // the host of node, in a cluster
 }
 
-// New makes a node on an empty log in a memory that can crash.
+// New returns a node on an empty log, on a disk in memory that can crash.
 func New(options Options) (*Env, error) {
 	env := &Env{options: options, fs: crashdisk.New(), dir: "models", now: Start}
 	return env, env.open()
 }
 
-// over makes a node on a log from elsewhere, its read models in a folder.
+// over returns a node on an existing log, with its read models in a folder.
 func over(log eventlog.Log, dir string, options Options, models store.Options) (*Env, error) {
 	env := &Env{options: options, dir: dir, log: log, closeLog: func() error { return nil }, now: Start}
 	return env, env.openNode(models)
 }
 
-// open puts the log and the node together from what is on disk.
+// open opens the log and the node from the disk.
 func (env *Env) open() error {
 	log, err := pebblelog.Open("log", pebblelog.Options{FS: env.fs, Small: true, Clock: func() time.Time { return env.now }})
 	if err != nil {
@@ -120,8 +120,8 @@ func (env *Env) openNode(options store.Options) (err error) {
 	return nil
 }
 
-// serve answers a request by the routes of the node, which are made for the first: a
-// replay that asks for nothing costs half as much without them.
+// serve answers a request by the routes of the node. It makes the routes at the first
+// request, because a replay without queries takes half as long without them.
 func (env *Env) serve(w http.ResponseWriter, r *http.Request) {
 	if env.handler == nil {
 		handler, err := transport.NewHandler(env.node.Backend(), transport.Config{Now: func() time.Time { return env.now }}, wiring.Areas()...)
@@ -134,7 +134,7 @@ func (env *Env) serve(w http.ResponseWriter, r *http.Request) {
 	env.handler.ServeHTTP(w, r)
 }
 
-// voterDisk is where the ballot of a script's node is.
+// voterDisk returns the disk of the node's ballot.
 func (env *Env) voterDisk() vfs.FS {
 	if env.fs == nil {
 		return vfs.NewMem()
@@ -142,7 +142,7 @@ func (env *Env) voterDisk() vfs.FS {
 	return env.fs
 }
 
-// Close lets go of everything.
+// Close closes the node and the log.
 func (env *Env) Close() error {
 	if env.cluster != nil {
 		return env.cluster.Close()
@@ -150,7 +150,7 @@ func (env *Env) Close() error {
 	return errors.Join(env.node.Close(), env.closeLog())
 }
 
-// crash loses the process and a share of what was not synced, and starts again.
+// crash ends the process, loses a share of what was not synced, and opens the node again.
 func (env *Env) crash(keepPercent int, seed uint64) error {
 	if env.fs == nil {
 		return domain.Errorf(domain.Invalid, "crash: want a log in memory")
@@ -163,7 +163,7 @@ func (env *Env) crash(keepPercent int, seed uint64) error {
 	return env.open()
 }
 
-// settle lets the clock and the reactors run until nothing more happens.
+// settle runs the clock and the reactors until nothing more happens.
 func (env *Env) settle(ctx context.Context, clock, reactors bool) error {
 	for range maxRounds {
 		happened := 0
@@ -194,10 +194,10 @@ func (env *Env) settle(ctx context.Context, clock, reactors bool) error {
 	return domain.Errorf(domain.Internal, "clock and reactors do not come to rest within %d rounds", maxRounds)
 }
 
-// maxRounds bounds how often clock and reactors may answer each other.
+// maxRounds bounds the rounds of settle.
 const maxRounds = 10000
 
-// news prints the events that nobody has seen yet.
+// news shows the events that were not shown before.
 func (env *Env) news(ctx context.Context) (string, error) {
 	var b strings.Builder
 	if env.cluster != nil {
@@ -209,7 +209,7 @@ func (env *Env) news(ctx context.Context) (string, error) {
 			env.shown = e.Position
 		}
 		if env.world != nil && len(fresh) > 0 {
-			fmt.Fprintf(&b, "%d events more\n", len(fresh)) // of those who work: too many to read
+			fmt.Fprintf(&b, "%d events more\n", len(fresh)) // the workers append too many to review
 		}
 		return b.String(), nil
 	}
@@ -223,7 +223,7 @@ func (env *Env) news(ctx context.Context) (string, error) {
 	return b.String(), nil
 }
 
-// Digest brings the read models up to date and tells what they hash to.
+// Digest brings the read models up to date and returns their digest.
 func (env *Env) Digest(ctx context.Context) (store.Digest, error) {
 	if err := env.to(nil); err != nil {
 		return store.Digest{}, err
@@ -234,7 +234,7 @@ func (env *Env) Digest(ctx context.Context) (store.Digest, error) {
 	return env.node.Store().Digest(ctx)
 }
 
-// View shows the read models, up to date.
+// View calls f with read models that are up to date.
 func (env *Env) View(ctx context.Context, f func(projections.View) error) error {
 	if err := env.node.Sync(ctx); err != nil {
 		return err
@@ -242,19 +242,19 @@ func (env *Env) View(ctx context.Context, f func(projections.View) error) error 
 	return env.node.Store().View(f)
 }
 
-// Log is the log of the script.
+// Log returns the log of the script.
 func (env *Env) Log() eventlog.Log { return env.log }
 
-// Node is the node of the script.
+// Node returns the node of the script.
 func (env *Env) Node() *node.Node { return env.node }
 
-// To brings the read models to a position and no further.
+// To brings the read models up to a position, and not beyond it.
 func (env *Env) To(ctx context.Context, position domain.Position) error {
 	return env.node.Store().Run(ctx, env.log, store.Until{Position: position})
 }
 
-// Ask answers a query of the node's own routes as of what the read models have
-// applied: "/work/status", "/work/items?state=queued".
+// Ask answers a GET by the routes of the node, on the read models as they are:
+// "/work/status", "/work/items?state=queued".
 func (env *Env) Ask(ctx context.Context, path string) (status int, body []byte) {
 	request := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	request.Header.Set("X-Request-Id", "script")
@@ -263,10 +263,10 @@ func (env *Env) Ask(ctx context.Context, path string) (status int, body []byte) 
 	return recorder.Code, recorder.Body.Bytes()
 }
 
-// Pending lists what reactors want done and nobody has done yet.
+// Pending returns the commands of reactors that wait in the outbox.
 func (env *Env) Pending(ctx context.Context) ([]store.OutboxEntry, error) {
 	return env.node.Store().Outbox(ctx, store.Cursor{}, maxPending)
 }
 
-// maxPending bounds what one look at the outbox shows.
+// maxPending bounds the commands that Pending returns.
 const maxPending = 10000

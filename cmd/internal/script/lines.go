@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// lineWidth is how long a line of a script's output may be before its JSON is written
-// one key a line; elementWidth is the same for an element of a list, such as a game of
-// many, which reads best on a line of its own.
+// lineWidth is the length from which on the JSON of an output line is written with one key
+// a line. elementWidth is the same for elements of a list, such as games, which are easier
+// to read on one line each.
 const (
 	lineWidth    = 120
 	elementWidth = 200
 )
 
-// readable breaks the JSON that ends a line which is too long to review: one key a
-// line, and so on inside of values that are too long themselves. Other lines stay.
+// readable returns output in which the JSON at the end of a line that is too long has one
+// key a line, and so have its values that are too long. Other lines do not change.
 func readable(out string) string {
 	var b strings.Builder
 	for line := range strings.Lines(out) {
@@ -33,14 +33,14 @@ func readable(out string) string {
 	return b.String()
 }
 
-// writeBroken writes a value that begins at a column of a line with an indentation.
+// writeBroken writes a value that begins at a column of a line, with an indentation.
 func writeBroken(b *strings.Builder, value []byte, indent string, column, width int) {
 	nested := value[0] == '{' || value[0] == '['
 	if !nested || column+utf8.RuneCount(value) <= width {
 		b.Write(value)
 		return
 	}
-	// The value is valid, so that no token and no value of it can fail to decode.
+	// The value was checked to be valid, so it can be decoded without errors.
 	decoder := json.NewDecoder(bytes.NewReader(value))
 	_, _ = decoder.Token()
 	b.WriteByte(value[0])

@@ -17,53 +17,53 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// ReplayOptions say how far a log is replayed and what is asked of it then.
+// ReplayOptions are the options of a replay.
 type ReplayOptions struct {
-	To       domain.Position // 0: to the end, or to ToTime
+	To       domain.Position // 0: the end of the log, or ToTime
 	ToTime   time.Time
-	Queries  []string // paths of the node's own routes: "/work/items?state=queued"
-	Strict   bool     // end with the first event that a handler cannot take
+	Queries  []string // paths of the node's routes: "/work/items?state=queued"
+	Strict   bool     // end with the first event that a handler fails on
 	Progress func(done, total domain.Position)
 }
 
-// Account is what a replay found: the state the log leads to, what reactors
-// would have done about it, and what is wrong with it.
+// Account is the result of a replay: the state that the log leads to, the commands of its
+// reactors, and the problems that were found.
 type Account struct {
-	Position domain.Position            `json:"position"` // replayed up to here
-	Head     domain.Position            `json:"head"`     // the log's end
+	Position domain.Position            `json:"position"` // up to which the log was replayed
+	Head     domain.Position            `json:"head"`     // of the end of the log
 	Time     *time.Time                 `json:"time"`     // of the last event replayed
 	Digest   string                     `json:"digest"`   // of the read models
-	State    map[string]json.RawMessage `json:"state"`    // the answers of the summary queries
+	State    map[string]json.RawMessage `json:"state"`    // answers to the summary queries
 	Queries  map[string]json.RawMessage `json:"queries,omitempty"`
-	Issued   []Issue                    `json:"commands"` // by reactor and command, most first
+	Issued   []Issue                    `json:"commands"` // by reactor and command, the most frequent first
 	Findings []json.RawMessage          `json:"findings"`
 	Parked   []json.RawMessage          `json:"dead_letters"`
 }
 
-// Issue sums up what one reactor wanted of one command.
+// Issue sums up the commands of one reactor of one type.
 type Issue struct {
 	Reactor  string            `json:"reactor"`
 	Command  string            `json:"command"`
 	Count    int               `json:"count"`
-	Recorded int               `json:"recorded"` // of them, the log shows the effect
+	Recorded int               `json:"recorded"` // number of them whose effect is in the log
 	First    domain.Position   `json:"first_position"`
 	Last     domain.Position   `json:"last_position"`
 	Examples []json.RawMessage `json:"examples"`
 }
 
-// summaryQueries are what every replay shows of the state.
+// summaryQueries are the queries that every replay shows.
 var summaryQueries = []string{"/work/status"}
 
-// maxExamples bounds the commands shown of one kind.
+// maxExamples bounds the examples of one Issue.
 const maxExamples = 3
 
-// Replay rebuilds the read models of a log in a folder and accounts for them.
+// Replay builds the read models of a log in a folder and returns the result.
 func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOptions) (Account, error) {
 	env, err := over(log, dir, Options{recording: true}, store.Options{Strict: options.Strict})
 	if err != nil {
 		return Account{}, err
 	}
-	defer func() { _ = env.Close() }() // a throw-away store
+	defer func() { _ = env.Close() }() // the store is temporary
 	account := Account{State: map[string]json.RawMessage{}, Issued: []Issue{}, Parked: []json.RawMessage{}}
 	if account.Head, err = log.Head(ctx); err != nil {
 		return account, err
@@ -117,7 +117,7 @@ func Replay(ctx context.Context, log eventlog.Log, dir string, options ReplayOpt
 	})
 }
 
-// replayTarget is the position a replay ends at.
+// replayTarget returns the position at which a replay ends.
 func replayTarget(ctx context.Context, log eventlog.Log, head domain.Position, options ReplayOptions) (domain.Position, error) {
 	switch {
 	case !options.ToTime.IsZero():
@@ -136,7 +136,7 @@ func replayTarget(ctx context.Context, log eventlog.Log, head domain.Position, o
 	return head, nil
 }
 
-// toWithProgress brings the read models to a position and tells how far they are.
+// toWithProgress brings the read models up to a position and reports progress.
 func (env *Env) toWithProgress(ctx context.Context, position domain.Position, progress func(done, total domain.Position)) error {
 	if progress == nil {
 		return env.To(ctx, position)
@@ -156,7 +156,7 @@ func (env *Env) toWithProgress(ctx context.Context, position domain.Position, pr
 	}
 }
 
-// answers asks the node's own routes.
+// answers answers queries by the routes of the node.
 func (env *Env) answers(ctx context.Context, paths []string) (map[string]json.RawMessage, error) {
 	answers := map[string]json.RawMessage{}
 	for _, path := range paths {
@@ -169,8 +169,8 @@ func (env *Env) answers(ctx context.Context, paths []string) (map[string]json.Ra
 	return answers, nil
 }
 
-// issued sums up the outbox: what reactors wanted, and how much of it the log
-// shows to have happened.
+// issued sums up the outbox: the commands of reactors, and how many of them have an effect
+// in the log.
 func (env *Env) issued(ctx context.Context) ([]Issue, error) {
 	var issues []Issue
 	var cursor store.Cursor
@@ -208,7 +208,7 @@ func (env *Env) issued(ctx context.Context) ([]Issue, error) {
 	return issues, nil
 }
 
-// happened tells whether the log holds what a reactor's command led to.
+// happened reports whether the log has the effect of a reactor's command.
 func (env *Env) happened(ctx context.Context, entry store.OutboxEntry) (bool, error) {
 	spec, known := env.node.Bus().Spec(entry.CommandType)
 	if !known {

@@ -15,39 +15,39 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// recordedCommand is a command of a reactor that the log shows.
+// recordedCommand is a command of a reactor in the log.
 type recordedCommand struct {
 	first, count domain.Position
 	cause        domain.EventID
-	seen         bool // the replay gives it too
+	seen         bool // the replay has it too
 }
 
-// checker holds a log against what its reactors command.
+// checker compares the commands of reactors on replay with those in the log.
 type checker struct {
 	log      eventlog.Log
 	catalog  *domain.Catalog
 	upTo     domain.Position
 	recorded map[string]*recordedCommand
 	policies []policyVersion
-	settled  domain.Position // commands of events up to here were run
-	reached  int             // so many commands were run, in the order of the outbox
-	beside   map[string]bool // those before it that may not have been run all the same
-	at       int             // how many were looked at
-	past     *until          // the log that bus decides on
+	settled  domain.Position // the log says that the commands of events up to here were run
+	reached  int             // number of commands, in the order of the outbox, that were run by what the log shows
+	beside   map[string]bool // those among them that may not have been run
+	at       int             // number of commands that were looked at
+	past     *until          // the log on which bus decides
 	bus      *commands.Bus
-	later    []consulted // commands that need read models
+	later    []consulted // commands whose decision reads the read models
 	out      Checked
 }
 
-// policyVersion is a version of the policy, and from where on it is in force.
+// policyVersion is a version of the policy and the position from which on it is in force.
 type policyVersion struct {
 	name     string
 	position domain.Position
 	document domain.Policy
 }
 
-// Check replays a log into read models in a folder and holds what reactors
-// command against what the log shows.
+// Check replays a log into read models in a folder, and compares the commands of its
+// reactors with those that the log shows.
 func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOptions) (Checked, error) {
 	c := &checker{log: log, recorded: map[string]*recordedCommand{}, out: Checked{Differences: []Difference{}}}
 	head, err := log.Head(ctx)
@@ -65,14 +65,14 @@ func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOpti
 	if c.bus, err = commands.NewBus(c.past, c.catalog, nil, wiring.Specs()...); err != nil {
 		return c.out, err
 	}
-	// Without Settles nothing is taken from the outbox: it holds every command.
+	// Without Settles, no command leaves the outbox, so it has all of them.
 	models, err := store.Open(dir, wiring.Projections(), wiring.Reactors(), c.catalog, store.Options{
 		Codec: wiring.FastCodec{}, Strict: options.Strict, OutboxMax: -1, Snapshots: store.SnapshotPolicy{Every: -1},
 	})
 	if err != nil {
 		return c.out, err
 	}
-	defer func() { _ = models.Close() }() // a throw-away store
+	defer func() { _ = models.Close() }() // the store is temporary
 	if err := c.read(ctx, models, options.Progress); err != nil {
 		return c.out, err
 	}
@@ -92,8 +92,8 @@ func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOpti
 	return c.out, nil
 }
 
-// read brings the read models to the position, and notes what the log shows of
-// reactors' commands and of policies.
+// read replays the log up to the position, and notes the recorded commands of reactors and
+// the versions of the policy.
 func (c *checker) read(ctx context.Context, models *store.Store, progress func(done, total domain.Position)) error {
 	if c.upTo == 0 {
 		return nil
@@ -136,12 +136,12 @@ func (c *checker) read(ctx context.Context, models *store.Store, progress func(d
 	return models.Run(ctx, c.log, store.Until{Position: c.upTo})
 }
 
-// reactorActor is how events name the reactor whose command they came of.
+// reactorActor is the prefix of the actor in events that the command of a reactor led to.
 const reactorActor = "reactor:"
 
 func (c *checker) policy(e domain.Envelope) {
 	if c.catalog.Fill(&e) != nil {
-		return // an event that cannot be read decided nothing
+		return // an event that cannot be decoded has no part in a decision
 	}
 	if changed, ok := e.Event.(domain.PolicyChanged); ok && changed.Name == domain.PolicyDefaultName {
 		name := "policy-" + changed.Name + "@" + (e.Revision + 1).String()
@@ -151,7 +151,8 @@ func (c *checker) policy(e domain.Envelope) {
 	}
 }
 
-// policyNamed is the version that an event names, else the one in force there.
+// policyNamed returns the version of the policy that an event names, or else the version
+// in force at its position.
 func (c *checker) policyNamed(name string, at domain.Position) policyVersion {
 	found := c.policies[0]
 	for _, version := range c.policies {
@@ -165,7 +166,7 @@ func (c *checker) policyNamed(name string, at domain.Position) policyVersion {
 	return found
 }
 
-// eachCommand checks what reactors give on replay, in the order of their events.
+// eachCommand checks the commands of reactors on replay, in the order of their events.
 func (c *checker) eachCommand(ctx context.Context, models *store.Store) error {
 	page := func(visit func(store.OutboxEntry) error) error {
 		var cursor store.Cursor
@@ -185,8 +186,8 @@ func (c *checker) eachCommand(ctx context.Context, models *store.Store) error {
 			}
 		}
 	}
-	// The outbox is run in order: whatever stands before a command that was run
-	// was run as well, but for what was run at the same time.
+	// The outbox is run in order, so the commands before one that was run were run too,
+	// except for those that run concurrently with it.
 	count := 0
 	var near, last []store.OutboxEntry
 	if err := page(func(entry store.OutboxEntry) error {
@@ -206,13 +207,13 @@ func (c *checker) eachCommand(ctx context.Context, models *store.Store) error {
 	return page(func(entry store.OutboxEntry) error { return c.command(ctx, entry) })
 }
 
-// atOnce is how many commands a node takes from its outbox in one go.
+// atOnce is the number of commands that a node takes from its outbox at once.
 const atOnce = 256
 
-// findBeside finds the commands that a node which stopped had not run though it had run
-// later ones: commands that look at one stream alone and stand next to each other in the
-// outbox are run at once, those of each stream in their order. last ends with the last
-// command that was run.
+// findBeside finds commands that a stopped node may not have run although it had run later
+// ones. Successive commands in the outbox that are decided on one stream each run
+// concurrently, those of the same stream in order. last ends with the last command that
+// was run.
 func (c *checker) findBeside(last []store.OutboxEntry) error {
 	c.beside = map[string]bool{}
 	ran := map[domain.StreamID]bool{}
@@ -268,7 +269,7 @@ func (c *checker) decode(entry store.OutboxEntry) (domain.Command, error) {
 	return spec.Value(pointer), nil
 }
 
-// recordedOne decides a command again on the stream as it was before its events.
+// recordedOne decides a command again on its stream as it was before its events.
 func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, command domain.Command, recorded *recordedCommand) error {
 	target, ok := command.(commands.Targeted)
 	if !ok {
@@ -283,7 +284,7 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 		Kind: OtherOutcome, Position: entry.Position, Reactor: entry.Reactor, Command: entry.CommandType, ID: entry.CommandID,
 		Given: slices.Clone(entry.Command), Recorded: was, Replayed: []Outcome{},
 	}
-	if len(was) == 0 { // it went to another stream than the replay's would
+	if len(was) == 0 { // its events are on another stream than those of the replay
 		difference.Recorded, _, err = c.outcomes(ctx, "", entry.CommandID, recorded)
 		if err != nil {
 			return err
@@ -303,8 +304,8 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 	return c.differ(ctx, difference)
 }
 
-// decide runs a command against the log as it was at a position. Not decided:
-// it needs read models.
+// decide decides a command on the log as it was at a position. It returns false if the
+// decision needs read models.
 func (c *checker) decide(ctx context.Context, entry store.OutboxEntry, command domain.Command, at domain.Position, like domain.Envelope) (outcomes []Outcome, refused string, decided bool) {
 	policy := c.policyNamed(like.Meta.Policy, at)
 	c.past.at = at
@@ -325,13 +326,13 @@ func (c *checker) decide(ctx context.Context, entry store.OutboxEntry, command d
 	return outcomes, refused, true
 }
 
-// kept is an entry that may be kept: its command is not shared with the page.
+// kept returns a copy of an entry that does not share its command with the page.
 func kept(entry store.OutboxEntry) store.OutboxEntry {
 	entry.Command = slices.Clone(entry.Command)
 	return entry
 }
 
-// outcomes are the recorded events of a command, on one stream or any.
+// outcomes returns the recorded events of a command, on one stream or on any.
 func (c *checker) outcomes(ctx context.Context, stream domain.StreamID, id string, recorded *recordedCommand) ([]Outcome, domain.Envelope, error) {
 	var first domain.Envelope
 	found := []Outcome{}

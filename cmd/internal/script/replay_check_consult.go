@@ -14,32 +14,32 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// consulted is a command that looks at the read models, put off until they stand
-// where they stood when it was run.
+// consulted is a command whose decision reads the read models. It is decided once they are
+// at the positions at which it may have been run.
 type consulted struct {
 	entry    store.OutboxEntry
 	command  domain.Command
-	recorded *recordedCommand // nil: it left nothing
-	decided  bool             // at some moment
-	settled  bool             // it came to what is recorded
-	replayed []Outcome        // what it came to then, at the last moment it is likely to have seen
+	recorded *recordedCommand // nil: the log has no events of it
+	decided  bool             // at one position at least
+	settled  bool             // a decision gave what is recorded
+	replayed []Outcome        // result of the decision at the latest likely position
 	refused  string
 }
 
-// viewing is a position at which a command is decided.
+// viewing is a position at which a command is decided again.
 type viewing struct {
 	at  domain.Position
 	who int
 }
 
-// maxViews bounds how many positions before its events, or after its cause, a
-// command may have seen the read models at.
+// maxViews bounds the positions, before the events of a command or after its cause, at
+// which it is decided again.
 const maxViews = 64
 
-// consult decides the commands that look at the read models, on a rebuild of
-// them that is taken from moment to moment. Most had seen everything that stands
-// before their events; those that come to something else then may have looked
-// earlier, while others were appending.
+// consult decides the commands that read the read models, on read models that are rebuilt
+// step by step. Most commands had read everything before their events. Those with another
+// result there may have been decided on earlier read models, while other commands
+// appended.
 func (c *checker) consult(ctx context.Context, dir string, options ReplayOptions) error {
 	if len(c.later) == 0 {
 		return nil
@@ -81,8 +81,8 @@ func (c *checker) consult(ctx context.Context, dir string, options ReplayOptions
 	return nil
 }
 
-// decideAt brings fresh read models from moment to moment, and decides there what
-// is not settled yet.
+// decideAt builds new read models and stops at each position to decide the commands that
+// are not settled yet.
 func (c *checker) decideAt(ctx context.Context, dir string, options ReplayOptions, moments []viewing) error {
 	if len(moments) == 0 {
 		return nil
@@ -94,7 +94,7 @@ func (c *checker) decideAt(ctx context.Context, dir string, options ReplayOption
 	if err != nil {
 		return err
 	}
-	defer func() { _ = models.Close() }() // a throw-away store
+	defer func() { _ = models.Close() }() // the store is temporary
 	now := standing{models, c.bus}
 	c.bus.Models, c.bus.Queue = now, now
 	defer func() { c.bus.Models, c.bus.Queue = nil, nil }()
@@ -115,8 +115,8 @@ func (c *checker) decideAt(ctx context.Context, dir string, options ReplayOption
 	return nil
 }
 
-// decideOne decides a command on the read models as they stand. It is settled if
-// that comes to what is recorded.
+// decideOne decides a command on the read models as they are now. It is settled if the
+// result is what is recorded.
 func (c *checker) decideOne(ctx context.Context, one *consulted, at domain.Position) error {
 	var like domain.Envelope
 	was := []Outcome{}
@@ -145,8 +145,8 @@ func (c *checker) decideOne(ctx context.Context, one *consulted, at domain.Posit
 	return nil
 }
 
-// undecided accounts for a command that came to what is recorded at no moment
-// that was looked at.
+// undecided reports a command whose decision gave what is recorded at none of the
+// positions.
 func (c *checker) undecided(ctx context.Context, one *consulted) error {
 	difference := Difference{
 		Position: one.entry.Position, Reactor: one.entry.Reactor, Command: one.entry.CommandType, ID: one.entry.CommandID,
@@ -154,7 +154,7 @@ func (c *checker) undecided(ctx context.Context, one *consulted) error {
 	}
 	if one.recorded == nil {
 		if !one.decided || c.upTo-one.entry.Position > maxViews {
-			c.out.Unproven++ // it may have come to nothing later
+			c.out.Unproven++ // at a later position its decision may give no events
 			return nil
 		}
 		difference.Kind = MissingOutcome
@@ -165,21 +165,21 @@ func (c *checker) undecided(ctx context.Context, one *consulted) error {
 		return err
 	}
 	if !one.decided || slices.ContainsFunc(was, func(o Outcome) bool { return o.Type == work.Refused{}.EventType() }) {
-		c.out.ByID++ // what commands in flight expected of the queue is nowhere recorded
+		c.out.ByID++ // what concurrent commands expected of the queue is not recorded
 		return nil
 	}
 	difference.Kind, difference.Recorded = OtherOutcome, was
 	return c.differ(ctx, difference)
 }
 
-// standing gives commands the read models as they stand, and the queue that their
-// rows come to. Nobody else decides anything.
+// standing lends commands the read models as they are now, and the queue built from their
+// rows.
 type standing struct {
 	models *store.Store
 	bus    *commands.Bus
 }
 
-// Snapshot gives them.
+// Snapshot returns the read models.
 func (s standing) Snapshot(context.Context) (projections.View, func(), error) {
 	snapshot, err := s.models.Snapshot()
 	if err != nil {
@@ -188,7 +188,7 @@ func (s standing) Snapshot(context.Context) (projections.View, func(), error) {
 	return snapshot, snapshot.Close, nil
 }
 
-// Write decides a command that is only tried.
+// Write decides a command and appends nothing.
 func (s standing) Write(ctx context.Context, call *commands.Call) (commands.Result, error) {
 	view, release, err := s.Snapshot(ctx)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// maxBatch bounds how far apart the events of one command are looked for; those
-// of one stream stand together.
+// maxBatch bounds the distance in which the events of one command are looked for. Those of
+// one stream are next to each other.
 const maxBatch = 4096
 
 func (c *checker) eventAt(ctx context.Context, position domain.Position) (domain.Envelope, error) {
@@ -23,7 +23,8 @@ func (c *checker) eventAt(ctx context.Context, position domain.Position) (domain
 	return domain.Envelope{}, domain.Errorf(domain.Corrupt, "check: no event stands at position %d", position)
 }
 
-// positionOf looks an event up that stands before another, near it first.
+// positionOf returns the position of an event before another position. It looks close to
+// that first.
 func (c *checker) positionOf(ctx context.Context, id domain.EventID, before domain.Position) (domain.Position, bool, error) {
 	if id.IsZero() {
 		return 0, false, nil
@@ -36,7 +37,7 @@ func (c *checker) positionOf(ctx context.Context, id domain.EventID, before doma
 	return 0, false, nil
 }
 
-// sameOutcomes tells whether a replay came to what is recorded.
+// sameOutcomes reports whether a replay gave what is recorded.
 func sameOutcomes(recorded, replayed []Outcome) bool {
 	return slices.EqualFunc(recorded, replayed, func(a, b Outcome) bool {
 		return a.Stream == b.Stream && a.Type == b.Type && (bytes.Equal(a.Data, b.Data) || sameDocument(a.Data, b.Data))
@@ -55,13 +56,13 @@ func sameDocument(a, b []byte) bool {
 	return errA == nil && errB == nil && reflect.DeepEqual(x, y)
 }
 
-// until is a log as it was at a position, for decisions that are only tried.
+// until is a log as it was at a position, for decisions that append nothing.
 type until struct {
 	eventlog.Log
 	at domain.Position
 }
 
-// Read leaves out what was appended later.
+// Read omits events after the position.
 func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		for e, err := range u.Log.Read(ctx, stream, from, direction) {
@@ -78,7 +79,7 @@ func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Re
 	}
 }
 
-// Find leaves it out as well.
+// Find omits events after the position.
 func (u *until) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
 	e, found, err := u.Log.Find(ctx, stream, id)
 	if err != nil || !found || e.Position > u.at {

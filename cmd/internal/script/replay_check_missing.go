@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// silent looks for a moment at which a command that left nothing could have come
-// to nothing: right after its event, or after a later one of its stream.
+// silent looks for a position at which the decision of a command without recorded events
+// could have given none: right after its cause, or after a later event of its stream.
 func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command domain.Command) error {
 	target, ok := command.(commands.Targeted)
 	if !ok {
@@ -59,7 +59,7 @@ func (c *checker) silent(ctx context.Context, entry store.OutboxEntry, command d
 	})
 }
 
-// unexpected lists the commands that the log shows and no reactor gives.
+// unexpected lists the recorded commands that no reactor gives on replay.
 func (c *checker) unexpected(ctx context.Context) error {
 	var ids []string
 	for id, recorded := range c.recorded {

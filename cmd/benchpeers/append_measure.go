@@ -11,40 +11,40 @@ import (
 	"time"
 )
 
-// replicas are three servers that replicate what is appended to them.
+// replicas are three servers that replicate what clients append.
 type replicas interface {
-	// writer opens a client with a connection of its own to the server that leads.
+	// writer opens a client with a connection of its own to the leader.
 	writer(ctx context.Context) (writer, error)
-	// cpu is the processor time that the servers have used so far.
+	// cpu returns the processor time that the servers have used so far.
 	cpu() (time.Duration, error)
-	// about is the program and its version.
+	// about returns the name and the version of the program.
 	about() string
 	stop() error
 }
 
-// writer appends to a stream of its own, which is new: a key of etcd, a subject of
-// JetStream. Each append names the last one of the stream and is refused if there is
-// another, and is answered once a majority has it on disk.
+// writer appends to a new stream of its own: a key of etcd, a subject of JetStream. Each
+// append names the last one of the stream, is refused if there is a later one, and is
+// acknowledged once a majority has synced it.
 type writer interface {
 	append(ctx context.Context, data []byte) error
 	close() error
 }
 
-// appendBytes is the size of what is appended.
+// appendBytes is the size of an append in bytes.
 const appendBytes = 1 << 10
 
-// appendClients are the numbers of clients that appends are measured with.
+// appendClients are the numbers of clients that are measured.
 var appendClients = []int{1, 64}
 
-// appendCell is what one number of clients gave on one cluster.
+// appendCell is the result of one number of clients on one cluster.
 type appendCell struct {
 	Appends float64 `json:"appends_per_second"`
 	P50     float64 `json:"p50_us"`
 	P99     float64 `json:"p99_us"`
-	CPU     float64 `json:"cpu_us_per_append"` // of all three servers
+	CPU     float64 `json:"cpu_us_per_append"` // of all three servers together
 }
 
-// measureAppends has clients append without a pause, first unmeasured, then measured.
+// measureAppends runs clients that append without pauses, first unmeasured, then measured.
 func measureAppends(ctx context.Context, servers replicas, clients int, lasts time.Duration) (measured appendCell, err error) {
 	writers := make([]*appending, 0, clients)
 	defer func() {
@@ -84,14 +84,14 @@ func measureAppends(ctx context.Context, servers replicas, clients int, lasts ti
 	return sumAppends(writers, after-before, lasts), err
 }
 
-// appending is a client at work, with what was measured of it.
+// appending is a client with its measurements.
 type appending struct {
 	writer writer
-	all    int // appends, those of the unmeasured time too
+	all    int // number of appends, including those of the unmeasured time
 	took   []time.Duration
 }
 
-// work repeats until a time is over; what ends after from counts.
+// work appends until a time. Appends that end after from are measured.
 func (a *appending) work(ctx context.Context, data []byte, from, until time.Time) error {
 	for {
 		asked := time.Now()
@@ -128,14 +128,14 @@ func sumAppends(writers []*appending, cpu, lasted time.Duration) appendCell {
 	return c
 }
 
-// missing is the error of a server that is not installed.
+// missing is the error for a server that is not installed.
 type missing struct{ program, hint string }
 
 func (m *missing) Error() string {
 	return fmt.Sprintf("no %s found in the folder of -peers or on the PATH: build it (make bench-servers) or install it (%s)", m.program, m.hint)
 }
 
-// find looks for a program in a folder and then on the PATH.
+// find looks for a program in a folder, then on the PATH.
 func find(program, dir, hint string) (string, error) {
 	if dir != "" {
 		if file := filepath.Join(dir, program); executable(file) {
@@ -149,7 +149,7 @@ func find(program, dir, hint string) (string, error) {
 	return filepath.Abs(file)
 }
 
-// group is the processes of a cluster.
+// group are the processes of a cluster.
 type group []*process
 
 func (g group) cpu() (total time.Duration, err error) {

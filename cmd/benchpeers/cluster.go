@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// clusterSettings are what the command line says of the table of the cluster.
+// clusterSettings are the settings of the table of the cluster.
 type clusterSettings struct {
 	settings
 	peers string
@@ -24,7 +24,7 @@ type clusterSettings struct {
 	only  string
 }
 
-// parts are what the table is made of, in the order in which they are measured.
+// parts are the parts of the table, in the order in which they are measured.
 var parts = []string{"append", "queue", "relay", "failover", "idle"}
 
 func parseCluster(args []string, stderr io.Writer) (clusterSettings, error) {
@@ -53,7 +53,7 @@ func (s clusterSettings) wants(part string) bool {
 	return slices.Contains(strings.Split(s.only, ","), part)
 }
 
-// clusterReport is the outcome of a run.
+// clusterReport is the result of a run.
 type clusterReport struct {
 	Lines   []line                    `json:"rows"`
 	Rift    string                    `json:"rift"`
@@ -63,7 +63,7 @@ type clusterReport struct {
 	Cell    float64                   `json:"cell_seconds"`
 	Seconds float64                   `json:"seconds"`
 	Cores   int                       `json:"cores"`
-	Load    [2]string                 `json:"load"` // of the machine, before and after
+	Load    [2]string                 `json:"load"` // load average of the machine before and after the run
 	Appends map[string][][]appendCell `json:"appends,omitempty"`
 	Queue   map[string][]cell         `json:"queue,omitempty"`
 	Relay   *relayed                  `json:"relay,omitempty"`
@@ -73,7 +73,7 @@ type clusterReport struct {
 	Idle    *idling                   `json:"idle,omitempty"`
 }
 
-// runCluster measures what several nodes give and cost.
+// runCluster measures a cluster and prints the table.
 func runCluster(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s, err := parseCluster(args, stderr)
 	if err != nil {
@@ -93,11 +93,11 @@ func runCluster(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		if s.output == "json" {
 			return errors.Join(printJSON(stdout, r), err)
 		}
-		return errors.Join(r.table(stdout), err) // what was measured before the error is of use
+		return errors.Join(r.table(stdout), err) // what was measured before the error is still useful
 	})
 }
 
-// loadOf is the load of the machine in the last minute, as far as it tells.
+// loadOf returns the load average of the last minute, empty if it is not known.
 func loadOf() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -116,7 +116,7 @@ type clusterBench struct {
 	nodes  *riftCluster
 }
 
-// measure goes through the parts.
+// measure measures the parts.
 func (b *clusterBench) measure(ctx context.Context) (err error) {
 	folder := filepath.Join(b.dir, "three")
 	if err := os.Mkdir(folder, 0o700); err != nil {
@@ -146,11 +146,11 @@ func (b *clusterBench) line(figure, unit string, rift, peer []float64, w want) {
 	b.report.Lines = append(b.report.Lines, newLine(figure, unit, rift, peer, w))
 }
 
-// attempts is how often a cell is measured that a change of leader broke off, as one
-// does on a machine that is busy.
+// attempts is how often a cell is measured when a change of leader interrupts it, as
+// happens on a busy machine.
 const attempts = 3
 
-// again measures a cell, and again if it is broken off.
+// again measures a cell, and repeats it when it is interrupted.
 func again[T any](b *clusterBench, what string, measure func() (T, error)) (measured T, err error) {
 	for turn := range attempts {
 		if measured, err = measure(); err == nil {
@@ -161,13 +161,13 @@ func again[T any](b *clusterBench, what string, measure func() (T, error)) (meas
 	return measured, fmt.Errorf("%s: %w", what, err)
 }
 
-// wantedAppends are the least shares of a peer's appends a second, by peer and clients.
+// wantedAppends are the least ratios of appends a second, by peer and number of clients.
 var wantedAppends = map[string]map[int]want{
 	"etcd":      {1: {">=", 1}, 64: {">=", 1.4}},
 	"JetStream": {64: {">=", 1.3}},
 }
 
-// appends holds the three nodes against what is installed, in turn.
+// appends compares three nodes of rift with the peers that are installed, in turn.
 func (b *clusterBench) appends(ctx context.Context) (err error) {
 	type rival struct {
 		name    string
@@ -205,7 +205,7 @@ func (b *clusterBench) appends(ctx context.Context) (err error) {
 		rivals = append(rivals, rival{one.name, servers})
 		b.report.Peers = append(b.report.Peers, servers.about())
 	}
-	cells := map[string][][]appendCell{} // by name, clients, round
+	cells := map[string][][]appendCell{} // by name, number of clients, round
 	for _, r := range rivals {
 		cells[r.name] = make([][]appendCell, len(appendClients))
 	}
@@ -243,10 +243,10 @@ func (b *clusterBench) appends(ctx context.Context) (err error) {
 	return nil
 }
 
-// queueLoad is what the queue of three nodes is held against that of one with.
+// queueLoad is the load with which the queue of three nodes is compared with that of one.
 var queueLoad = load{64, 1}
 
-// queue holds the queue of three nodes against that of one.
+// queue compares the queue of three nodes with that of one.
 func (b *clusterBench) queue(ctx context.Context) (err error) {
 	alone, err := startRift(ctx, b.rift, b.dir)
 	if err != nil {
@@ -285,7 +285,7 @@ func (b *clusterBench) queue(ctx context.Context) (err error) {
 	return nil
 }
 
-// relay compares calls through a mailbox with calls to the node itself.
+// relay compares calls through a mailbox with direct calls to the same node.
 func (b *clusterBench) relay(ctx context.Context) (err error) {
 	b.say("calls through a mailbox")
 	folder := filepath.Join(b.dir, "relay")
@@ -335,7 +335,7 @@ func (b *clusterBench) failover(ctx context.Context) error {
 	return nil
 }
 
-// idleNodes watches nodes that nobody asks anything.
+// idleNodes measures nodes without load.
 func (b *clusterBench) idleNodes(ctx context.Context) error {
 	b.say("%d nodes idle for %v", idleNodes, b.idle)
 	folder := filepath.Join(b.dir, "five")
@@ -353,7 +353,7 @@ func (b *clusterBench) idleNodes(ctx context.Context) error {
 	return nil
 }
 
-// table prints the rows and how they came about.
+// table prints the rows and notes on how they were measured.
 func (r *clusterReport) table(w io.Writer) error {
 	about := fmt.Sprintf("rift %s, three nodes with their default settings, on %d cores in %.0f s; load of the machine %s before, %s after.", r.Rift, r.Cores, r.Seconds, r.Load[0], r.Load[1])
 	notes := []string{about}

@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// crowdClients is how many clients add jobs while leaders end.
+// crowdClients is the number of clients that add jobs while leaders end.
 const crowdClients = 8
 
-// clientPatience is how long a client repeats a command until it counts as failed.
+// clientPatience is the time for which a client repeats a command before the command
+// counts as failed.
 const clientPatience = 10 * time.Second
 
-// crowd is clients that know all nodes and repeat a command, under its key, until it is
+// crowd are clients that know all nodes and repeat a command, with its key, until it is
 // answered.
 type crowd struct {
 	addresses []string
@@ -64,8 +65,8 @@ func (c *crowd) client(ctx context.Context, number int) {
 	}
 }
 
-// insist asks one node after the other, from the one that answered last, until the
-// command is answered, refused, or too late.
+// insist sends a command to one node after the other, beginning with the one that answered
+// last, until it is answered, refused, or too late.
 func (c *crowd) insist(ctx context.Context, caller *http.Client, at *int, key, body string) error {
 	ctx, cancel := context.WithTimeout(ctx, clientPatience)
 	defer cancel()
@@ -100,7 +101,7 @@ func (c *crowd) once(ctx context.Context, caller *http.Client, address, key, bod
 	return answered(caller, request, nil)
 }
 
-// since gives the commands that were answered after a moment.
+// since returns the commands that were answered after a moment.
 func (c *crowd) since(moment time.Time) []ack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,26 +112,27 @@ func (c *crowd) since(moment time.Time) []ack {
 	return slices.Clone(c.acks[first:])
 }
 
-// busy waits until so many more commands are answered.
+// busy waits until a number of further commands are answered.
 func (c *crowd) busy(ctx context.Context, more int) error {
 	began := time.Now()
 	return poll(ctx, "commands answered", func() bool { return len(c.since(began)) >= more })
 }
 
-// end stops the clients and tells how many commands failed, with some of the errors.
+// end stops the clients and returns the number of commands that failed, with some of their
+// errors.
 func (c *crowd) end() (failed int, some error) {
 	c.stop()
 	c.done.Wait()
 	return len(c.failed), errors.Join(c.failed[:min(len(c.failed), 3)]...)
 }
 
-// lostLeader is what a crowd saw of the end of a leader.
+// lostLeader is what the clients measured when a leader ended.
 type lostLeader struct {
-	First   float64 `json:"first_ack_seconds"`    // until the first command that was sent after it was answered
-	Slowest float64 `json:"slowest_command_secs"` // of those under way then or begun within the second after the first answer
+	First   float64 `json:"first_ack_seconds"`    // from the end of the leader to the first answer to a command sent after it
+	Slowest float64 `json:"slowest_command_secs"` // slowest command in progress then, or begun within a second after the first answer
 }
 
-// lose ends the leader by a signal, watches, and starts it again.
+// lose ends the leader with a signal, measures, and starts it again.
 func (c *riftCluster) lose(ctx context.Context, clients *crowd, signal syscall.Signal) (seen lostLeader, err error) {
 	if err := clients.busy(ctx, 50*crowdClients); err != nil {
 		return seen, err
@@ -177,7 +179,7 @@ func (c *riftCluster) lose(ctx context.Context, clients *crowd, signal syscall.S
 	return seen, c.level(ctx, leader)
 }
 
-// loseMany ends leaders one after the other while clients add jobs.
+// loseMany ends leaders, one after the other, while clients add jobs.
 func (c *riftCluster) loseMany(ctx context.Context, times int, signal syscall.Signal, say func(string, ...any)) (seen []lostLeader, failed int, err error) {
 	var addresses []string
 	for _, m := range c.members {

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// idleNodes is how many nodes idle together.
+// idleNodes is the number of nodes of the idle cluster.
 const idleNodes = 5
 
-// idling is what a cluster did while nothing was asked of it.
+// idling is the result for a cluster without load.
 type idling struct {
-	Cores  []float64 `json:"core_percent"`     // of each node
-	Bytes  float64   `json:"bytes_per_second"` // that all nodes sent each other, what TCP adds not counted
+	Cores  []float64 `json:"core_percent"`     // processor time of each node
+	Bytes  float64   `json:"bytes_per_second"` // bytes between all nodes, without the overhead of TCP
 	Events uint64    `json:"events_appended"`
 }
 
-// measureIdle starts nodes that reach each other through meters, lets them come to rest
-// and watches.
+// measureIdle starts nodes that are connected through meters, waits until they are idle,
+// and measures.
 func measureIdle(ctx context.Context, program, dir string, lasts time.Duration) (seen idling, err error) {
 	wires := &meters{}
 	defer wires.close()
@@ -33,7 +33,7 @@ func measureIdle(ctx context.Context, program, dir string, lasts time.Duration) 
 	if err := cluster.rest(ctx); err != nil {
 		return seen, err
 	}
-	if err := wait(ctx, lasts/2); err != nil { // what a start leaves to do
+	if err := wait(ctx, lasts/2); err != nil { // for the work that follows a start
 		return seen, err
 	}
 	head, used, err := cluster.reading(ctx)
@@ -57,12 +57,12 @@ func measureIdle(ctx context.Context, program, dir string, lasts time.Duration) 
 	return seen, nil
 }
 
-// rest waits until all nodes have what the leader has.
+// rest waits until all nodes have applied what the leader has.
 func (c *riftCluster) rest(ctx context.Context) error {
 	return throughNodes{riftCluster: c}.settle(ctx)
 }
 
-// reading is how long the log is, and the processor time that each node has used.
+// reading returns the head of the log, and the processor time that each node has used.
 func (c *riftCluster) reading(ctx context.Context) (head uint64, used []time.Duration, err error) {
 	for _, m := range c.members {
 		state, err := m.state(ctx)
@@ -89,7 +89,7 @@ func wait(ctx context.Context, lasts time.Duration) error {
 	}
 }
 
-// meters are proxies that count the bytes which pass, both ways.
+// meters are proxies that count the bytes in both directions.
 type meters struct {
 	bytes   atomic.Uint64
 	running sync.WaitGroup
@@ -98,7 +98,7 @@ type meters struct {
 	closed  bool
 }
 
-// open gives the address of a proxy to another one.
+// open starts a proxy to an address and returns its address.
 func (m *meters) open(ctx context.Context, to string) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -117,7 +117,7 @@ func (m *meters) open(ctx context.Context, to string) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-// keep has something closed with the meters; at once when they are.
+// keep has something closed together with the meters; at once if they are closed.
 func (m *meters) keep(c io.Closer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,12 +128,12 @@ func (m *meters) keep(c io.Closer) {
 	m.closers = append(m.closers, c)
 }
 
-// pass carries a connection until one side ends it.
+// pass forwards a connection until one side ends it.
 func (m *meters) pass(ctx context.Context, from net.Conn, address string) {
 	defer from.Close()
 	to, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
-		return // as if nobody listened
+		return // as if nothing listened there
 	}
 	defer to.Close()
 	m.keep(from)
@@ -141,7 +141,7 @@ func (m *meters) pass(ctx context.Context, from net.Conn, address string) {
 	var ways sync.WaitGroup
 	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 		ways.Go(func() {
-			_, _ = io.Copy(counted{way[1], &m.bytes}, way[0]) // however it ends, it has ended
+			_, _ = io.Copy(counted{way[1], &m.bytes}, way[0]) // the error does not matter, because the connection has ended
 			_ = way[1].Close()
 			_ = way[0].Close()
 		})
@@ -149,7 +149,7 @@ func (m *meters) pass(ctx context.Context, from net.Conn, address string) {
 	ways.Wait()
 }
 
-// counted counts what is written.
+// counted is a writer that counts its bytes.
 type counted struct {
 	to    io.Writer
 	bytes *atomic.Uint64
@@ -166,7 +166,7 @@ func (m *meters) close() {
 	m.mu.Lock()
 	m.closed = true
 	for _, c := range m.closers {
-		_ = c.Close() // most are closed
+		_ = c.Close() // most are closed already
 	}
 	m.mu.Unlock()
 	m.running.Wait()

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// relayed is what mailboxes cost.
+// relayed is the cost of mailboxes.
 type relayed struct {
-	Direct float64 `json:"direct_us"`  // a call to a node, median
-	Hub    float64 `json:"through_us"` // the same call through its mailbox at another
-	Poll   float64 `json:"poll_kib"`   // of the hub's memory, for each poll that waits
+	Direct float64 `json:"direct_us"`  // median of a call to a node
+	Hub    float64 `json:"through_us"` // median of the same call through its mailbox at another node
+	Poll   float64 `json:"poll_kib"`   // memory of the hub for each waiting poll
 }
 
 const (
@@ -74,8 +74,8 @@ func timed(do func() error) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// measurePolls has nodes wait for calls at a hub, all at once, and tells what the hub's
-// memory grows by for each.
+// measurePolls runs polls of many nodes at a hub at the same time, and returns the hub's
+// memory for each.
 func measurePolls(ctx context.Context, hub *rift) (kib float64, err error) {
 	h := http11{hub.address, http.DefaultClient}
 	for i := range waitingPolls {
@@ -98,7 +98,7 @@ func measurePolls(ctx context.Context, hub *rift) (kib float64, err error) {
 	for i := range waitingPolls {
 		polls.Go(func() {
 			err := http11{hub.address, &http.Client{Transport: transport}}.post(polling, "/relay/poll", fmt.Sprintf(`{"node_id":"poll-%d","wait":25}`, i), nil)
-			stop(fmt.Errorf("a poll ended: %w", err)) // before the measurement did
+			stop(fmt.Errorf("a poll ended: %w", err)) // a poll ended before the measurement did
 		})
 	}
 	var status struct{ Counts struct{ Polls int } }
@@ -111,7 +111,7 @@ func measurePolls(ctx context.Context, hub *rift) (kib float64, err error) {
 	return float64(max(after-before, 0)) / waitingPolls, err
 }
 
-// residentOf is the memory of a process in KiB.
+// residentOf returns the resident memory of a process in KiB.
 func residentOf(pid int) (kib int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

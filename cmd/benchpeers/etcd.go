@@ -15,7 +15,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// etcd is a cluster of three.
+// etcd is a cluster of three members.
 type etcd struct {
 	group
 	endpoints []string
@@ -25,7 +25,7 @@ type etcd struct {
 
 const etcdHint = "Debian: apt-get install etcd-server"
 
-// startEtcd starts three members with the settings that etcd has by itself.
+// startEtcd starts three members with etcd's default settings.
 func startEtcd(ctx context.Context, program, dir string) (e *etcd, err error) {
 	said, err := exec.CommandContext(ctx, program, "--version").Output()
 	if err != nil {
@@ -72,7 +72,7 @@ func (e *etcd) connect(endpoint string) (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, DialTimeout: startPatience, Logger: zap.NewNop()})
 }
 
-// leader is the endpoint of the member that leads.
+// leader returns the endpoint of the leader.
 func (e *etcd) leader(ctx context.Context) (leader string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -117,7 +117,7 @@ func (e *etcd) stop() (err error) {
 	return err
 }
 
-// etcdWriter replaces the value of a key, if nobody else did.
+// etcdWriter replaces the value of a key if no other client did.
 type etcdWriter struct {
 	client   *clientv3.Client
 	key      string

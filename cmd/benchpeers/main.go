@@ -31,7 +31,7 @@ import (
 	"time"
 )
 
-// settings are what the command line says of any table.
+// settings are the settings of every table.
 type settings struct {
 	rift   string
 	output string
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return fmt.Errorf("want queue or cluster, found %q", verb)
 }
 
-// flags are those of any table.
+// flags returns the flags of every table.
 func (s *settings) flags(verb string, rounds int, stderr io.Writer) *flag.FlagSet {
 	flags := flag.NewFlagSet("benchpeers "+verb, flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -77,7 +77,7 @@ func (s *settings) flags(verb string, rounds int, stderr io.Writer) *flag.FlagSe
 	return flags
 }
 
-// parse reads the command line.
+// parse parses the command line.
 func (s *settings) parse(flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -97,12 +97,12 @@ func (s *settings) parse(flags *flag.FlagSet, args []string) error {
 	return err
 }
 
-// sayTo gives a function that tells of progress, a line each.
+// sayTo returns a function that prints progress, a line each.
 func sayTo(w io.Writer) func(format string, args ...any) {
 	return func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 }
 
-// inTempDir runs something in a temporary folder.
+// inTempDir calls do with a temporary folder.
 func inTempDir(parent string, do func(dir string) error) (err error) {
 	dir, err := os.MkdirTemp(parent, "benchpeers-")
 	if err != nil {

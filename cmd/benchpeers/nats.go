@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// jetStream is a cluster of three NATS servers with one stream, replicated three times.
+// jetStream is a cluster of three NATS servers with one stream of three replicas.
 type jetStream struct {
 	group
 	urls    map[string]string // by the name of the server
@@ -26,15 +26,15 @@ type jetStream struct {
 
 const natsHint = "Debian: apt-get install nats-server"
 
-// natsConfig makes an answer mean that a majority has it on disk, as the others do by
-// themselves: by itself JetStream syncs every two minutes.
+// natsConfig makes the servers sync before they acknowledge, as the peers do by default:
+// JetStream's default is to sync every two minutes.
 const natsConfig = `server_name: %q
 listen: %q
 jetstream { store_dir: %q, sync_interval: always }
 cluster { name: bench, listen: %q, routes: [%s] }
 `
 
-// streamName is the one stream.
+// streamName is the name of the stream.
 const streamName = "bench"
 
 // startJetStream starts three servers and makes the stream.
@@ -80,7 +80,7 @@ func startJetStream(ctx context.Context, program, dir string) (j *jetStream, err
 	return j, j.group[0].await(ctx, j.create)
 }
 
-// create makes the stream, once the servers have found each other.
+// create makes the stream once the servers are connected.
 func (j *jetStream) create(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -102,7 +102,7 @@ func (j *jetStream) connect(server string) (*nats.Conn, jetstream.JetStream, err
 	return connection, stream, err
 }
 
-// leader is the server that leads the stream.
+// leader returns the server that leads the stream.
 func (j *jetStream) leader(ctx context.Context) (string, error) {
 	connection, client, err := j.connect("s0")
 	if err != nil {
@@ -137,7 +137,7 @@ func (j *jetStream) writer(ctx context.Context) (writer, error) {
 	return &natsWriter{connection: connection, client: client, subject: fmt.Sprintf("%s.%d", streamName, j.writers.Add(1))}, nil
 }
 
-// stop ends the servers. They end by themselves only when the clients' time is over.
+// stop ends the servers.
 func (j *jetStream) stop() (err error) {
 	for _, p := range j.group {
 		err = errors.Join(err, p.stop(syscall.SIGTERM))
@@ -145,7 +145,7 @@ func (j *jetStream) stop() (err error) {
 	return err
 }
 
-// natsWriter publishes to a subject, if nobody else did.
+// natsWriter publishes to a subject if no other client did.
 type natsWriter struct {
 	connection *nats.Conn
 	client     jetstream.JetStream
@@ -153,8 +153,8 @@ type natsWriter struct {
 	last       uint64
 }
 
-// stillBusy is the code by which a server refuses a message whose subject it is not done
-// with: the one before may be acknowledged and not yet forgotten.
+// stillBusy is the error code of a message to a subject whose last message is being
+// processed: that may be acknowledged already.
 const stillBusy = 10164
 
 func (w *natsWriter) append(ctx context.Context, data []byte) error {

@@ -22,7 +22,7 @@ import (
 
 var errNoPostgres = errors.New("no PostgreSQL found on the PATH or in /usr/lib/postgresql: install its server (Debian: apt-get install postgresql; Fedora: dnf install postgresql-server)")
 
-// findPostgres finds the folder of initdb and postgres.
+// findPostgres returns the folder of initdb and postgres.
 func findPostgres() (string, error) {
 	dirs, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil {
@@ -43,7 +43,7 @@ func findPostgres() (string, error) {
 	return "", errNoPostgres
 }
 
-// majorOf is the version in /usr/lib/postgresql/<version>/bin, 0 when there is none.
+// majorOf returns the version in /usr/lib/postgresql/<version>/bin, 0 if there is none.
 func majorOf(dir string) int {
 	version, err := strconv.ParseFloat(filepath.Base(filepath.Dir(dir)), 64)
 	if err != nil {
@@ -57,22 +57,22 @@ func executable(file string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
 
-// postgres is a cluster of its own with the table of jobs.
+// postgres is a database cluster of its own with the table of jobs.
 type postgres struct {
 	process *process
 	config  *pgx.ConnConfig
 	version string
 }
 
-// plans keeps the planner to the indexes. By itself it reads the whole table for
-// a batch for as long as the statistics are those of a short one, a minute or
-// more, and the peer is to be as good as it gets.
+// plans makes the planner use the indexes. By default it reads the whole table for a batch
+// while the statistics are those of a short table, for a minute or more, and the peer is
+// to be as fast as possible.
 var plans = map[string]string{
 	"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
 }
 
-// startPostgres makes a cluster and serves it on the loopback to whoever knows
-// its password. Everything that makes a commit durable keeps its default, on.
+// startPostgres makes a database cluster and serves it on the loopback address, with a
+// password. All settings that make a commit durable keep their default, on.
 func startPostgres(ctx context.Context, programs, dir string) (p *postgres, err error) {
 	data, secret := filepath.Join(dir, "postgres"), filepath.Join(dir, "postgres.secret")
 	password := rand.Text()
@@ -121,8 +121,8 @@ func startPostgres(ctx context.Context, programs, dir string) (p *postgres, err 
 	return p, nil
 }
 
-// accountFor is whom PostgreSQL runs as, which refuses to be root: nobody else
-// than whoever runs this, or for root postgres, or nobody. It gives them their files.
+// accountFor returns the account that PostgreSQL runs as, which refuses root: the user of
+// this program or, for root, postgres or nobody. It gives the files to that account.
 func accountFor(dir string, files ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -156,7 +156,7 @@ func freePort(ctx context.Context) (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
-// prepare makes the table, and checks that an answer means durable.
+// prepare makes the table, and checks that acknowledged commits are durable.
 func (p *postgres) prepare(ctx context.Context) (err error) {
 	c, err := pgx.ConnectConfig(ctx, p.config)
 	if err != nil {
@@ -175,7 +175,7 @@ func (p *postgres) prepare(ctx context.Context) (err error) {
 	if err := c.QueryRow(ctx, "SELECT current_setting('server_version')").Scan(&p.version); err != nil {
 		return err
 	}
-	number, _, _ := strings.Cut(p.version, " ") // the rest names the packager
+	number, _, _ := strings.Cut(p.version, " ") // the rest is the packager's
 	p.version = "PostgreSQL " + number
 	_, err = c.Exec(ctx, schema)
 	return err
@@ -189,8 +189,8 @@ func (p *postgres) client(ctx context.Context, i int) (client, error) {
 	return &tableClient{conn: c, node: nodeName(i)}, nil
 }
 
-// settle has nothing to wait for: an answer of PostgreSQL leaves nothing to do
-// but what autovacuum and the checkpointer do at their own pace.
+// settle does nothing: after an answer, only autovacuum and the checkpointer have work
+// left, which they do at their own pace.
 func (p *postgres) settle(context.Context) error { return nil }
 
 func (p *postgres) cpu() (time.Duration, error) { return cpuOf(p.process.command.Process.Pid) }

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// process is a server that was started here.
+// process is a server that this program started.
 type process struct {
 	command *exec.Cmd
-	output  bytes.Buffer // what it said, read once it has ended
+	output  bytes.Buffer // output of the server, read once it has ended
 	ended   chan struct{}
-	err     error // of its end, set before ended is closed
+	err     error // of its end; set before ended is closed
 }
 
-// start runs a server in a process group of its own, so that an interrupt from
-// the terminal reaches it through stop only.
+// start starts a server in a process group of its own, so that an interrupt from the
+// terminal does not reach it; stop ends it.
 func start(command *exec.Cmd) (*process, error) {
 	p := &process{command: command, ended: make(chan struct{})}
 	command.Stdout, command.Stderr = &p.output, &p.output
@@ -40,11 +40,10 @@ func start(command *exec.Cmd) (*process, error) {
 	return p, nil
 }
 
-// startPatience is how long a server may take until it answers.
+// startPatience is how long a server may take to become ready.
 const startPatience = time.Minute
 
-// await asks again and again whether a server is ready, until it is, has ended
-// or took too long.
+// await calls ready until the server is ready, has ended or took too long.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -65,10 +64,11 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 	}
 }
 
-// stopPatience is how long a server may take to end when it is asked to.
+// stopPatience is how long a server may take to end after the signal.
 const stopPatience = 30 * time.Second
 
-// stop asks a server to end and waits until it has; one that does not is killed.
+// stop ends a server by a signal and waits for the end. It kills a server that takes too
+// long.
 func (p *process) stop(signal syscall.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -85,13 +85,13 @@ func (p *process) stop(signal syscall.Signal) error {
 	return errors.Join(fmt.Errorf("%s: want it to end within %s, killed it", p.command.Path, stopPatience), err)
 }
 
-// stat is the part of /proc/<pid>/stat that is counted here.
+// stat is the part of /proc/<pid>/stat that is used here.
 type stat struct {
 	parent        int
-	own, children time.Duration // processor time; that of children that have ended
+	own, children time.Duration // processor time of the process, and of its children that have ended
 }
 
-// tick is the unit of /proc: USER_HZ is 100 on every Linux that Go runs on.
+// tick is the unit of times in /proc: USER_HZ is 100 on every Linux that Go supports.
 const tick = 10 * time.Millisecond
 
 func statOf(pid int) (stat, error) {
@@ -102,11 +102,11 @@ func statOf(pid int) (stat, error) {
 	return parseStat(string(text))
 }
 
-// parseStat reads a line of /proc/<pid>/stat. The name of the program, in
-// brackets, may hold anything.
+// parseStat parses /proc/<pid>/stat. The name of the program, in parentheses, may contain
+// any character.
 func parseStat(text string) (stat, error) {
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	const parent, utime, cutime = 1, 11, 13 // fields 4, 14 and 16 of proc(5)
+	const parent, utime, cutime = 1, 11, 13 // fields 4, 14 and 16 of proc(5), counted from the third
 	if len(fields) < cutime+2 {
 		return stat{}, fmt.Errorf("want a line of /proc/<pid>/stat, found %q", text)
 	}
@@ -120,8 +120,8 @@ func parseStat(text string) (stat, error) {
 	return stat{numbers[0], time.Duration(numbers[1]+numbers[2]) * tick, time.Duration(numbers[3]+numbers[4]) * tick}, nil
 }
 
-// cpuOf is the processor time of a process and of its children, those that have
-// ended included.
+// cpuOf returns the processor time of a process and of its children, including those that
+// have ended.
 func cpuOf(pid int) (time.Duration, error) {
 	root, err := statOf(pid)
 	if err != nil {
@@ -137,7 +137,7 @@ func cpuOf(pid int) (time.Duration, error) {
 		if err != nil {
 			continue
 		}
-		if s, err := statOf(child); err == nil && s.parent == pid { // others may end meanwhile
+		if s, err := statOf(child); err == nil && s.parent == pid { // a process may end meanwhile
 			total += s.own + s.children
 		}
 	}

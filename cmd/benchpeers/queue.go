@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// queueSettings are what the command line says of the table of the queue.
+// queueSettings are the settings of the table of the queue.
 type queueSettings struct {
 	settings
 	queue   int
@@ -29,7 +29,7 @@ func parseQueue(args []string, stderr io.Writer) (queueSettings, error) {
 	return s, nil
 }
 
-// runQueue holds the queue against PostgreSQL.
+// runQueue compares the queue of rift with PostgreSQL.
 func runQueue(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	s, err := parseQueue(args, stderr)
 	if err != nil {

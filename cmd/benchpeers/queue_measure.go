@@ -14,13 +14,13 @@ import (
 type side interface {
 	// client opens the i-th client, with a connection of its own.
 	client(ctx context.Context, i int) (client, error)
-	// settle waits until nothing of what was asked is left to do.
+	// settle waits until the server has finished the work that requests caused.
 	settle(ctx context.Context) error
-	// cpu is the processor time that the server has used so far.
+	// cpu returns the processor time that the server has used so far.
 	cpu() (time.Duration, error)
 }
 
-// client is a worker. What it claims it holds until it completes it.
+// client is a worker. It holds what it claims until it completes it.
 type client interface {
 	add(ctx context.Context, payloads []string) error
 	claim(ctx context.Context, n int) (claimed int, err error)
@@ -28,13 +28,13 @@ type client interface {
 	close(ctx context.Context) error
 }
 
-// load is what the clients of a cell do: each adds a batch, claims as many and
-// completes them, over and over.
+// load is what the clients of a cell do: each repeatedly adds a batch, claims as many jobs
+// and completes them.
 type load struct {
 	clients, batch int
 }
 
-// loads are what is measured, in the order of the report.
+// loads are the measured loads, in the order of the report.
 var loads = []load{{1, 1}, {16, 1}, {64, 1}, {1, 50}, {8, 50}}
 
 func (l load) String() string {
@@ -48,16 +48,16 @@ func (l load) String() string {
 	return text
 }
 
-// cell is what one load gave on one side.
+// cell is the result of one load on one side.
 type cell struct {
 	Jobs     float64 `json:"jobs_per_second"`
 	CPU      float64 `json:"cpu_us_per_job"` // of the server
 	ClaimP50 float64 `json:"claim_p50_us"`
 	ClaimP99 float64 `json:"claim_p99_us"`
-	Short    int     `json:"short_claims"` // claims that gave fewer jobs than were asked for
+	Short    int     `json:"short_claims"` // claims that returned fewer jobs than requested
 }
 
-// round is one round of all loads, rift's and the peer's.
+// round has the results of rift and the peer for all loads.
 type round map[load][2]cell
 
 type bench struct {
@@ -66,7 +66,7 @@ type bench struct {
 	say        func(format string, args ...any)
 }
 
-// payload is an object of n bytes that does not compress well.
+// payload returns a JSON object of n bytes that does not compress well.
 func payload(n int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	random := rand.New(rand.NewPCG(1, uint64(n)))
@@ -77,7 +77,7 @@ func payload(n int) string {
 	return `{"text":"` + string(text) + `"}`
 }
 
-// fillBatch is how many jobs are added at once before anything is measured.
+// fillBatch is the number of jobs in one batch before the measurements.
 const fillBatch = 500
 
 // fill adds the jobs that wait from the start.
@@ -97,7 +97,7 @@ func (b *bench) fill(ctx context.Context) (err error) {
 	return nil
 }
 
-// rounds drives the two sides in turn; every other round the peer first.
+// rounds measures the two sides in turn; in every other round the peer is first.
 func (b *bench) rounds(ctx context.Context) ([]round, error) {
 	var all []round
 	for n := range b.settings.rounds {
@@ -120,7 +120,7 @@ func (b *bench) rounds(ctx context.Context) ([]round, error) {
 	return all, nil
 }
 
-// measure drives one side with a load, first unmeasured, then measured.
+// measure runs a load on one side, first unmeasured, then measured.
 func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err error) {
 	if err := s.settle(ctx); err != nil {
 		return measured, err
@@ -160,29 +160,29 @@ func (b *bench) measure(ctx context.Context, s side, l load) (measured cell, err
 	if working.Err() != nil {
 		return measured, context.Cause(working)
 	}
-	if err := s.settle(ctx); err != nil { // what a server puts off is work too
+	if err := s.settle(ctx); err != nil { // work that a server put off counts too
 		return measured, err
 	}
 	after, err := s.cpu()
 	return sum(workers, after-before, b.cell), err
 }
 
-// worker is a client at work, with what was measured of it.
+// worker is a client with its measurements.
 type worker struct {
 	client   client
 	payloads []string
 
-	all    int // jobs, those of the unmeasured time too
+	all    int // number of jobs, including those of the unmeasured time
 	jobs   int
 	short  int
 	claims []time.Duration
 }
 
-// mostShort is how many claims in a row may give nothing before the queue counts
+// mostShort is the number of successive claims without a job after which the queue counts
 // as broken.
 const mostShort = 1000
 
-// work repeats until a time is over; what ends after from counts.
+// work adds, claims and completes until a time. Jobs that end after from are measured.
 func (w *worker) work(ctx context.Context, from, until time.Time) error {
 	for {
 		if err := w.client.add(ctx, w.payloads); err != nil {
@@ -224,8 +224,8 @@ func (w *worker) work(ctx context.Context, from, until time.Time) error {
 	}
 }
 
-// sum is what the workers of a cell did in the measured time, and what all that
-// they did cost.
+// sum returns the result of the workers of a cell in the measured time. The processor time
+// is that of all their jobs.
 func sum(workers []*worker, cpu, lasted time.Duration) cell {
 	var c cell
 	jobs, all := 0, 0

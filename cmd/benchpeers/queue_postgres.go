@@ -9,9 +9,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// schema is a queue as a careful user would make it: the number of the lease
-// keeps a worker that was given up from completing, the deadline is there for
-// whoever takes leases back, and the index holds what waits in its order.
+// schema is a queue as a careful user makes it: the lease number keeps a worker from
+// completing a job after its lease was revoked, the deadline is there for a process that
+// revokes leases, and the index has the waiting jobs in order.
 const schema = `
 CREATE TABLE jobs (
 	id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -30,7 +30,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_queued ON jobs (priority DESC, id) WHERE state = 'queued';
 `
 
-// Each statement is a transaction by itself, prepared once for a connection.
+// Each statement is a transaction, prepared once for each connection.
 const (
 	addOne      = `INSERT INTO jobs (type, config, priority, payload) VALUES ($1, $2, $3, $4) RETURNING id`
 	addMany     = `INSERT INTO jobs (type, config, priority, payload) SELECT $1, $2, $3, unnest($4::jsonb[]) RETURNING id`
@@ -39,7 +39,7 @@ const (
 	completeAll = `UPDATE jobs SET state = 'done', result = done.result, deadline = NULL, ended = now() FROM unnest($1::bigint[], $2::bigint[], $3::jsonb[]) AS done (id, lease, result) WHERE jobs.id = done.id AND jobs.lease = done.lease AND state = 'leased'`
 )
 
-// What every job says, on both sides.
+// The fields of every job, on both sides.
 const (
 	jobType     = "selfplay"
 	jobConfig   = "hex8_2p"

@@ -6,7 +6,7 @@ import (
 	"runtime"
 )
 
-// queueReport is the outcome of a run.
+// queueReport is the result of a run.
 type queueReport struct {
 	Lines   []line   `json:"rows"`
 	Rift    string   `json:"rift"`
@@ -21,7 +21,7 @@ type queueReport struct {
 	Cells   []cells  `json:"cells"`
 }
 
-// cells are those of a load, round by round.
+// cells are the results of a load, by round.
 type cells struct {
 	Clients int    `json:"clients"`
 	Batch   int    `json:"batch"`
@@ -29,14 +29,14 @@ type cells struct {
 	Peer    []cell `json:"peer"`
 }
 
-// wanted are the least shares of the peer's jobs a second.
+// wanted are the least ratios of jobs a second.
 var wanted = map[load]want{
 	{1, 1}: {">=", 0.9}, {16, 1}: {">=", 0.9}, {64, 1}: {">=", 1},
 	{1, 50}: {">=", 0.4}, {8, 50}: {">=", 0.4},
 }
 
-// Where the server's processor time for a job is told, and how much more the
-// first may be than the second.
+// The loads at which the server's processor time for a job is reported, and how many times
+// that of the second the first may be.
 var (
 	cpuAlone   = load{1, 1}
 	cpuCrowded = load{64, 1}
@@ -79,7 +79,7 @@ func newQueueReport(s queueSettings, rounds []round) queueReport {
 	return r
 }
 
-// table prints the rows and how they came about.
+// table prints the rows and notes on how they were measured.
 func (r queueReport) table(w io.Writer) error {
 	about := fmt.Sprintf("rift %s over HTTP; the peer is %s with FOR UPDATE SKIP LOCKED over pgx, fsync and synchronous_commit on. Medians of the rounds' ratios, %d with cells of %.3g s in %.0f s on %d cores; %d jobs wait on each side, a payload has %d bytes.",
 		r.Rift, r.Peer, r.Rounds, r.Cell, r.Seconds, r.Cores, r.Queue, r.Payload)

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// http11 asks a node over HTTP with JSON, as any client would.
+// http11 calls a node over HTTP/1.1 with JSON, as any client does.
 type http11 struct {
 	address string
 	client  *http.Client
 }
 
-// statusError is an answer that is not 200.
+// statusError is the error of an answer with a status other than 200.
 type statusError struct {
 	status int
 	text   string
@@ -31,7 +31,7 @@ func (h http11) post(ctx context.Context, path, body string, answer any) error {
 	return h.ask(ctx, http.MethodPost, path, body, answer)
 }
 
-// ask sends a request and decodes its answer, unless that is nil.
+// ask sends a request and decodes its answer, unless answer is nil.
 func (h http11) ask(ctx context.Context, method, path, body string, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, method, h.address+path, strings.NewReader(body))
 	if err != nil {
@@ -41,7 +41,7 @@ func (h http11) ask(ctx context.Context, method, path, body string, answer any) 
 	return answered(h.client, request, answer)
 }
 
-// answered sends a request and decodes its answer, unless that is nil.
+// answered sends a request and decodes its answer, unless answer is nil.
 func answered(client *http.Client, request *http.Request, answer any) error {
 	response, err := client.Do(request)
 	if err != nil {
@@ -74,7 +74,7 @@ type riftClient struct {
 	held      []leased
 }
 
-// leased is a job under a lease.
+// leased is a job with its lease.
 type leased struct {
 	TaskID  string          `json:"task_id"`
 	Lease   uint64          `json:"lease"`
@@ -98,7 +98,7 @@ type batch[T any] struct {
 	Items []T `json:"items"`
 }
 
-// outcome is what became of one item of a batch: without a code, what was wanted.
+// outcome is the result for one item of a batch; without a code it succeeded.
 type outcome struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
@@ -147,7 +147,7 @@ func (r *riftClient) send(ctx context.Context, path string, command any) error {
 	return r.post(ctx, path, string(body), nil)
 }
 
-// sendAll sends a batch and wants every item of it done.
+// sendAll sends a batch, and returns an error unless all its items succeed.
 func (r *riftClient) sendAll(ctx context.Context, path string, command any, n int) error {
 	body, err := json.Marshal(command)
 	if err != nil {

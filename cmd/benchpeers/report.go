@@ -12,22 +12,22 @@ import (
 	"unicode/utf8"
 )
 
-// spread is a figure over the rounds.
+// spread summarizes a figure over the rounds.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// spreadOf sums up at least one round.
+// spreadOf summarizes at least one round.
 func spreadOf(rounds []float64) spread {
 	sorted := slices.Sorted(slices.Values(rounds))
 	n := len(sorted)
 	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
-// ratioOf divides round by round: cells of one round are seconds apart. It is
-// nil when a round has nothing to divide by.
+// ratioOf returns the ratios of each round, because cells of one round are measured
+// seconds apart. It is nil if a round has no divisor.
 func ratioOf(values, bounds []float64) *spread {
 	quotients := make([]float64, len(values))
 	for i := range values {
@@ -45,17 +45,17 @@ type line struct {
 	Figure string  `json:"figure"`
 	Unit   string  `json:"unit"`
 	Rift   spread  `json:"rift"`
-	Peer   *spread `json:"peer,omitempty"` // none: the figure stands for itself
+	Peer   *spread `json:"peer,omitempty"` // nil: there is no peer
 	Ratio  *spread `json:"ratio,omitempty"`
-	Wanted string  `json:"wanted,omitempty"` // of the median of the ratios, or of the figure's where there is no peer
+	Wanted string  `json:"wanted,omitempty"` // bound of the median ratio or, without a peer, of the median
 	Met    *bool   `json:"met,omitempty"`
 
-	short float64 // how far it is from what is wanted: more than 1 where that is not met, -1 where nothing is wanted
+	short float64 // how far the figure misses the bound: more than 1 if it does, -1 if there is no bound
 }
 
-// want is a bound on a ratio.
+// want is a bound of a ratio or a figure.
 type want struct {
-	op    string // ">=", "<=" or none
+	op    string // ">=", "<=" or empty for none
 	bound float64
 }
 
@@ -67,7 +67,7 @@ func (w want) String() string {
 	return map[string]string{">=": "≥ ", "<=": "≤ "}[w.op] + strconv.FormatFloat(w.bound, 'f', -1, 64)
 }
 
-// short is how many times a figure is off the bound.
+// short returns by what factor a figure misses the bound.
 func (w want) short(figure float64) float64 {
 	switch {
 	case w.op == "":
@@ -83,7 +83,7 @@ func (w want) short(figure float64) float64 {
 	}
 }
 
-// newLine makes a row of the figures of all rounds; without a peer it has none.
+// newLine makes a row of the figures of all rounds. peer may be nil.
 func newLine(figure, unit string, rift, peer []float64, w want) line {
 	l := line{Figure: figure, Unit: unit, Rift: spreadOf(rift)}
 	judged := l.Rift.Median
@@ -102,8 +102,8 @@ func newLine(figure, unit string, rift, peer []float64, w want) line {
 	return l
 }
 
-// worstFirst sorts rows by how far they are from what is wanted; those of which nothing
-// is wanted come last, in their order.
+// worstFirst sorts rows by how far they miss their bounds. Rows without a bound come last,
+// in order.
 func worstFirst(lines []line) {
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(b.short, a.short) })
 }
@@ -114,10 +114,10 @@ func printJSON(w io.Writer, report any) error {
 	return encoder.Encode(report)
 }
 
-// columns is how wide a table is at most.
+// columns is the greatest width of a table.
 const columns = 80
 
-// printTable prints rows and, below, how they came about.
+// printTable prints rows, and below them notes on how they were measured.
 func printTable(w io.Writer, title string, lines []line, notes []string) error {
 	var b strings.Builder
 	write := func(figure, rift, peer, ratio, wanted, met string) {
@@ -149,7 +149,7 @@ func printTable(w io.Writer, title string, lines []line, notes []string) error {
 	return err
 }
 
-// number is a figure with three significant digits or all before the point.
+// number formats a figure with three significant digits, or all digits before the point.
 func number(f float64) string {
 	if f == 0 {
 		return "0"
@@ -157,7 +157,7 @@ func number(f float64) string {
 	return strconv.FormatFloat(f, 'f', max(0, 2-int(math.Floor(math.Log10(math.Abs(f))))), 64)
 }
 
-// quotient is a ratio in four or five characters.
+// quotient formats a ratio in four or five characters.
 func quotient(f float64) string {
 	if f < 10 {
 		return strconv.FormatFloat(f, 'f', 2, 64)
@@ -165,7 +165,7 @@ func quotient(f float64) string {
 	return strconv.FormatFloat(f, 'f', 1, 64)
 }
 
-// wrap breaks a text between words, so that no line has more than width characters.
+// wrap breaks a text between words into lines of at most width characters.
 func wrap(text string, width int) string {
 	var b strings.Builder
 	left := 0

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// rift is a node that serves an empty folder.
+// rift is a node with a folder that was empty.
 type rift struct {
 	node
 	version string
-	batches bool // it completes in batches
+	batches bool // whether clients complete jobs in batches
 }
 
 // node is a process that serves a folder.
@@ -27,8 +27,8 @@ type node struct {
 	address string // URL
 }
 
-// launch starts a node with settings of nobody's environment; those of a program that
-// measures are its flags. It does not wait until the node is ready.
+// launch starts a node without the settings of the environment, with these flags. It does
+// not wait until the node is ready.
 func launch(program, dir string, flags ...string) (n node, err error) {
 	server := exec.Command(program, append([]string{"serve", "--data", dir, "--log-level", "warn"}, flags...)...)
 	server.Dir = filepath.Dir(dir)
@@ -41,7 +41,7 @@ func launch(program, dir string, flags ...string) (n node, err error) {
 	return n, err
 }
 
-// ready waits until the node answers, and everything of it is there.
+// ready waits until all parts of the node are ready.
 func (n *node) ready(ctx context.Context) error {
 	return n.process.await(ctx, func(ctx context.Context) error {
 		return http11{n.address, http.DefaultClient}.get(ctx, "/readyz", nil)
@@ -52,8 +52,8 @@ func (n *node) stop() error { return n.process.stop(syscall.SIGTERM) }
 
 func (n *node) cpu() (time.Duration, error) { return cpuOf(n.process.command.Process.Pid) }
 
-// startRift serves a folder of its own on the loopback, with a policy that admits the
-// load.
+// startRift starts a node on the loopback address with a folder of its own, and sets a
+// policy that admits the load.
 func startRift(ctx context.Context, program, dir string) (r *rift, err error) {
 	r = &rift{}
 	if r.version, err = versionOf(ctx, program); err != nil {
@@ -77,7 +77,8 @@ func startRift(ctx context.Context, program, dir string) (r *rift, err error) {
 	return r, nil
 }
 
-// versionOf is the version of a rift and the revision it was built from, if known.
+// versionOf returns the version of a rift program, and the revision of its source if
+// known.
 func versionOf(ctx context.Context, program string) (string, error) {
 	text, err := exec.CommandContext(ctx, program, "version", "-o", "json").Output()
 	if err != nil {
@@ -93,7 +94,7 @@ func versionOf(ctx context.Context, program string) (string, error) {
 // policy lets any number of jobs wait, and a worker claim a batch.
 const policy = `{"policy":{"work":{"soft_limit":1000000000,"hard_limit":2000000000,"claim_limit":1000}},"reason":"a load to measure"}`
 
-// prepare sets the policy, and tells whether jobs are completed in batches.
+// prepare sets the policy, and reports whether jobs can be completed in batches.
 func prepare(ctx context.Context, address string) (batches bool, err error) {
 	h := http11{address, http.DefaultClient}
 	if err := h.post(ctx, "/policies/default", policy, nil); err != nil {
@@ -104,7 +105,7 @@ func prepare(ctx context.Context, address string) (batches bool, err error) {
 	return err == nil || !errors.As(err, &refused) || refused.status != http.StatusNotFound, nil
 }
 
-// notes says what was not measured as it should be.
+// notes says what could not be measured as intended.
 func (r *rift) notes() []string {
 	if r.batches {
 		return nil
@@ -112,14 +113,14 @@ func (r *rift) notes() []string {
 	return []string{"this rift has no /work/complete_batch: the jobs of a batch were completed one by one"}
 }
 
-// nodeFacts are those of a node with room for the largest batch.
+// nodeFacts describe a node with room for the largest batch.
 const nodeFacts = `"capabilities":["gpu"],"facts":{"gpu":"NVIDIA H100 PCIe","slots":256}`
 
 func (r *rift) client(ctx context.Context, i int) (client, error) {
 	return register(ctx, r.address, i, r.batches)
 }
 
-// register makes the i-th worker known to a node, with a connection of its own.
+// register registers the i-th worker at a node, with a connection of its own.
 func register(ctx context.Context, address string, i int, batches bool) (client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 1
@@ -129,8 +130,8 @@ func register(ctx context.Context, address string, i int, batches bool) (client,
 
 func (r *rift) settle(ctx context.Context) error { return settle(ctx, r.address) }
 
-// settle waits until the read models of a node are where its log is and no reaction is
-// due: what is left would run beside the peer's cell.
+// settle waits until the read models of a node have applied the log and the outbox is
+// empty. Otherwise that work would run during the peer's measurement.
 func settle(ctx context.Context, address string) error {
 	h := http11{address, http.DefaultClient}
 	for {
@@ -156,7 +157,7 @@ func settle(ctx context.Context, address string) error {
 	}
 }
 
-// numbers are those of the health of the node, by the name of the check.
+// numbers returns the numbers in the health of the node, by the name of the check.
 func numbers(ctx context.Context, h http11) (map[string]map[string]int64, error) {
 	var health struct {
 		Checks []struct {

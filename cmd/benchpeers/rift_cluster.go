@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// riftCluster is nodes that replicate one log.
+// riftCluster are nodes that replicate one log.
 type riftCluster struct {
 	program string
 	dir     string
@@ -23,16 +23,16 @@ type riftCluster struct {
 	writers atomic.Int64
 }
 
-// member is one of them.
+// member is a node of the cluster.
 type member struct {
 	node
 	name   string
 	listen string
 }
 
-// startCluster starts so many nodes with the settings that rift has by itself, and with
-// a policy that admits the load. The others reach each by the address that through
-// gives for where it listens.
+// startCluster starts nodes with rift's default settings and a policy that admits the
+// load. through returns, for the address at which a node listens, the address that the
+// other nodes use.
 func startCluster(ctx context.Context, program, dir string, count int, through func(listen string) (string, error)) (c *riftCluster, err error) {
 	c = &riftCluster{program: program, dir: dir}
 	if c.version, err = versionOf(ctx, program); err != nil {
@@ -78,17 +78,17 @@ func startCluster(ctx context.Context, program, dir string, count int, through f
 	return c, err
 }
 
-// direct lets nodes reach each other where they listen.
+// direct makes the other nodes use the address itself.
 func direct(listen string) (string, error) { return listen, nil }
 
-// launch starts a node, again too.
+// launch starts a node, for the first time or again.
 func (c *riftCluster) launch(m *member) (err error) {
 	m.node, err = launch(c.program, filepath.Join(c.dir, m.name), "--cluster-key", filepath.Join(c.dir, m.name+".key"), "--listen", m.listen, "--insecure-esdb")
 	m.address = "http://" + m.listen
 	return err
 }
 
-// raftState is as much of GET /raft/state as is looked at.
+// raftState is the part of GET /raft/state that is used here.
 type raftState struct {
 	Role     string `json:"role"`
 	Term     uint64 `json:"term"`
@@ -116,7 +116,7 @@ func (c *riftCluster) leader(ctx context.Context) (leader *member, err error) {
 	})
 }
 
-// level waits until a node has applied what the leader has committed by now.
+// level waits until a node has applied what the leader has committed at the call.
 func (c *riftCluster) level(ctx context.Context, m *member) error {
 	leader, err := c.leader(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (c *riftCluster) level(ctx context.Context, m *member) error {
 	})
 }
 
-// poll looks until something holds.
+// poll waits until holds returns true.
 func poll(ctx context.Context, what string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -158,7 +158,7 @@ func (c *riftCluster) cpu() (time.Duration, error) {
 
 func (c *riftCluster) about() string { return "rift " + c.version }
 
-// stop ends the nodes, each after it handed over what it leads.
+// stop ends the nodes, each after it has handed over its leadership.
 func (c *riftCluster) stop() (err error) {
 	for _, m := range c.members {
 		if m.process != nil {
@@ -168,7 +168,7 @@ func (c *riftCluster) stop() (err error) {
 	return err
 }
 
-// writer appends by the client of EventStoreDB: it speaks gRPC, as etcd's does.
+// writer appends with the client of EventStoreDB, because that uses gRPC, as etcd's does.
 func (c *riftCluster) writer(ctx context.Context) (writer, error) {
 	leader, err := c.leader(ctx)
 	if err != nil {
@@ -204,8 +204,7 @@ func (w *riftWriter) append(ctx context.Context, data []byte) error {
 
 func (w *riftWriter) close() error { return w.client.Close() }
 
-// throughNodes is the queue of a cluster, as workers at all nodes see it, or at the one
-// that leads.
+// throughNodes is the queue of a cluster for workers at all nodes, or at the leader only.
 type throughNodes struct {
 	*riftCluster
 	leading bool
@@ -222,7 +221,7 @@ func (t throughNodes) client(ctx context.Context, i int) (client, error) {
 	return register(ctx, m.address, i, true)
 }
 
-// settle waits for the leader, and until the others have what it has.
+// settle waits for the leader, and until the other nodes have applied what it has.
 func (t throughNodes) settle(ctx context.Context) error {
 	leader, err := t.leader(ctx)
 	if err != nil {

@@ -18,11 +18,12 @@ func (a *app) help(c *cobra.Command, _ []string) {
 	if p, err := output.New(a.stdout.Writer, string(output.Table), a.getenv); err == nil {
 		width = pageWidth(p)
 	}
-	// Help that cannot be written has nobody who reads that.
+	// An error of the output of help cannot be reported anywhere.
 	_, _ = io.WriteString(a.stdout, helpOf(c, width))
 }
 
-// helpOf is the help of a command: what cobra's own says, but no wider than width.
+// helpOf returns the help of a command: cobra's help, in lines of at most width
+// characters.
 func helpOf(c *cobra.Command, width int) string {
 	var b strings.Builder
 	b.WriteString(refill(cmp.Or(c.Long, c.Short), width) + "\n\nUsage:\n")
@@ -70,9 +71,9 @@ func helpOf(c *cobra.Command, width int) string {
 	return b.String()
 }
 
-// refill breaks the paragraphs that are wider than width anew, and leaves those that fit
-// as they are. An indented line, with the lines that go on under its text, is a
-// paragraph: "  name  text".
+// refill breaks paragraphs with lines longer than width into new lines, and leaves other
+// paragraphs unchanged. An indented line of the form "  name  text", with the lines below
+// that continue its text, is a paragraph.
 func refill(said string, width int) string {
 	var out, paragraph []string
 	column := 0
@@ -123,8 +124,8 @@ func refilled(lines []string, column, width int) []string {
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// textColumn is where the text of a paragraph stands: behind the name in "  name  text",
-// else where its first line begins.
+// textColumn returns the column at which the text of a paragraph begins: after the name in
+// "  name  text", otherwise at the first word.
 func textColumn(line string) int {
 	begin := indentOf(line)
 	if begin == 0 {
@@ -136,8 +137,8 @@ func textColumn(line string) int {
 	return begin
 }
 
-// breakCommand breaks a command line between its words, so that a shell still takes it
-// for one.
+// breakCommand breaks a command line between words, so that a shell still reads it as one
+// command.
 func breakCommand(line string, width int) string {
 	if text.StringWidth(line) <= width {
 		return line
@@ -159,7 +160,7 @@ func breakCommand(line string, width int) string {
 	return b.String() + row
 }
 
-// quotedWords splits a command line at the spaces outside of quotes, which stay.
+// quotedWords splits a command line at the spaces outside of quotes. The quotes are kept.
 func quotedWords(line string) (words []string) {
 	quote, word := rune(0), ""
 	for _, r := range line + " " {

@@ -88,7 +88,7 @@ func (a *app) keepText(ctx context.Context, path, name string, open func() (io.R
 		return "", domain.Errorf(domain.Unavailable, "%s: %w", name, err)
 	}
 	read := make(chan error, 1)
-	go func() { // to open a pipe that nobody writes to, and to read it, takes as long as it takes
+	go func() { // opening a pipe without a writer blocks, and reading it may take any time
 		text, err := open()
 		if err == nil {
 			_, err = io.Copy(file, text)
@@ -113,8 +113,8 @@ func (a *app) keepText(ctx context.Context, path, name string, open func() (io.R
 	}
 }
 
-// remote opens the log of the node or of the EventStoreDB that a path names; nil: it names
-// neither.
+// remote opens the log of the node or of the EventStoreDB that a path names; nil if it
+// names neither.
 func (a *app) remote(c *cobra.Command, path string) (*source, error) {
 	switch {
 	case isConnection(path):
@@ -182,7 +182,7 @@ func lookAround(paths []string, format string) string {
 	if slices.Contains(paths, stdinPath) {
 		return "Look around a position: keep the input in a file, then rift log show FILE --from POSITION --limit 20"
 	}
-	if slices.ContainsFunc(paths, isConnection) { // whose own positions are others
+	if slices.ContainsFunc(paths, isConnection) { // which has positions of its own
 		paths = slices.Clone(paths)
 		for i := range paths {
 			paths[i] = config.Redact(paths[i])

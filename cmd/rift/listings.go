@@ -16,7 +16,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// routeLine is one endpoint as `rift routes` lists it.
+// routeLine is an endpoint in `rift routes`.
 type routeLine struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
@@ -24,7 +24,8 @@ type routeLine struct {
 	Kind   string `json:"kind"`
 	Group  string `json:"group"`
 	About  string `json:"about,omitempty"`
-	// Roles are the lowest roles of a token that may call it; none: no token is wanted.
+	// Roles are the lowest roles of a token that may call the endpoint; none: no token is
+	// required.
 	Roles []transport.Role `json:"roles"`
 }
 
@@ -89,21 +90,21 @@ func rolesOf(roles []transport.Role) string {
 	return strings.Join(words, ",")
 }
 
-// eventLine is one type of event as `rift catalog` lists it.
+// eventLine is a type of event in `rift catalog`.
 type eventLine struct {
 	Type    string            `json:"type"`
 	Version int               `json:"version"`
 	Stream  string            `json:"stream"`
 	Origin  string            `json:"origin"`
-	Keys    []string          `json:"keys"` // optional ones end in ?
+	Keys    []string          `json:"keys"` // a ? at the end: optional
 	Names   []string          `json:"names,omitempty"`
 	Aliases map[string]string `json:"aliases,omitempty"`
-	// Emitters are the commands that led to it while the golden scripts ran, the
-	// bridge, or the node itself. None: only recordings contain it.
+	// Emitters are the commands that led to the event while the golden scripts ran, the
+	// event bridge, or the node itself. None: only recordings have it.
 	Emitters []string `json:"emitters,omitempty"`
 	Handlers []string `json:"handlers,omitempty"` // projections and reactors
 	About    string   `json:"about"`
-	Example  string   `json:"example"` // a line that rift log import takes
+	Example  string   `json:"example"` // a line that `rift log import` accepts
 }
 
 func eventLines() ([]eventLine, error) {
@@ -204,7 +205,7 @@ func printSchema(w io.Writer, name string) error {
 	return err
 }
 
-// exampleLine is a line with the example of an event, as `rift log import` reads it.
+// exampleLine returns the example of an event as a line for `rift log import`.
 func exampleLine(catalog *domain.Catalog, def domain.Def) string {
 	event, err := catalog.Decode(def.Type, def.Version, []byte(def.Example))
 	if err != nil {

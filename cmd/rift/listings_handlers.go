@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/transport/admin"
 )
 
-// handlerLine is one handler of one event as `rift handlers` lists it.
+// handlerLine is a handler of an event in `rift handlers`.
 type handlerLine struct {
 	Event      string   `json:"event"`
 	Name       string   `json:"name"`
@@ -117,7 +117,7 @@ letters, lag, last run; --ran leaves out what had nothing to do there yet.`,
 	return c
 }
 
-// documentedAs is the number and name of a documented handler: "1 daemon_status".
+// documentedAs returns the number and the name of a documented handler: "1 daemon_status".
 func documentedAs(number int, name string) any {
 	if number == 0 {
 		return nil
@@ -160,7 +160,7 @@ func handlerBlocks(lines []handlerLine) string {
 		}
 		fmt.Fprintf(&b, "  %-34s %s\n", name, line.Kind)
 		reads := "reads"
-		if slices.Equal(line.Reads, line.Writes) { // a read model's own
+		if slices.Equal(line.Reads, line.Writes) { // the tables of a projection's own read model
 			reads, line.Writes = "keeps", nil
 		}
 		for _, part := range []struct {

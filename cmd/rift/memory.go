@@ -11,12 +11,12 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 )
 
-// Reading a log makes much garbage and keeps little: at the default pace a third of a
-// scan is garbage collection. Tools collect rarely, up to a bound of memory that is
-// enough for a rebuild of any length. A node collects less often than by default, but
-// has no bound here: one below its live memory would make it collect all the time.
-// Simulations keep more than other tools: at their bound 30 seeds of clusters took 59 s
-// instead of 22 s.
+// Reading a log makes much garbage and keeps little: at Go's default GOGC a third of a
+// scan is garbage collection. Tools collect rarely, up to a memory limit that is enough
+// for a rebuild of any length. A node collects less often than the default too, but has no
+// limit here, because it would collect all the time if its live memory were above the
+// limit. Simulations keep more memory than other tools: with the limit for tools, 30 seeds
+// of clusters took 59 s instead of 22 s.
 const (
 	toolsPace       = 1600
 	toolsBound      = 128 << 20
@@ -54,12 +54,12 @@ type memoryPlan struct {
 	callers    int64 // bodies, answers and streams
 	queue      int64 // live items
 
-	connections int // how many may be open; 0: no bound
+	connections int // open connections; 0: no bound
 }
 
-// memoryOf divides a limit. It counts the queue twice, for it is copied for a dry run
-// and for a query of the past. What the plan does not name is for the program itself,
-// and on the heap for the rows in use and the connections.
+// memoryOf divides a limit. It counts the queue twice, because a dry run and a query of
+// the past copy it. What the plan does not name is for the program itself and, on the
+// heap, for the rows in use and the connections.
 func memoryOf(limit int64) memoryPlan {
 	if limit == 0 {
 		return memoryPlan{}
@@ -87,7 +87,7 @@ func (m memoryPlan) program() int64 { return min(m.limit/4, 96<<20) }
 // clients is the memory that calls of EventStoreDB clients may hold; 0 is no bound.
 func (m memoryPlan) clients() int64 { return m.callers / 4 }
 
-// calls is how many calls of EventStoreDB clients may be open; 0 is the default.
+// calls returns how many calls of EventStoreDB clients may be open; 0 is the default.
 func (m memoryPlan) calls() int { return int(m.clients() / callBytes) }
 
 // callBytes is the approximate memory of an open call without traffic.
@@ -112,9 +112,9 @@ func boundConnections(asked, memory int, files uint64) int {
 	return int(min(uint64(asked), max(left, 1)))
 }
 
-// memoryLimit is the limit of a node's memory: the one in the settings, otherwise nine
-// tenths of what the control group allows, since the kernel needs a part of that. 0: no
-// limit.
+// memoryLimit returns the limit of a node's memory: the one in the settings, otherwise
+// nine tenths of what the control group allows, because the kernel needs a part of that.
+// 0: no limit.
 func memoryLimit(asked int64, allowed func() (uint64, error)) (limit int64, from string) {
 	if asked > 0 {
 		return asked, "memory_limit"

@@ -149,8 +149,8 @@ func parsePlace(text string) (domain.Position, time.Time, error) {
 	return 0, at, nil
 }
 
-// logToReplay opens a data folder, or imports recordings into a temporary log. From a
-// folder that a node serves, it imports what that node says.
+// logToReplay opens a data folder, or imports recordings into a temporary log. For a
+// folder that a node serves, it imports the log that the node sends.
 func (a *app) logToReplay(c *cobra.Command, folder string, paths []string, flags replayFlags) (*pebblelog.Log, error) {
 	ctx := c.Context()
 	if err := readableFiles(paths); err != nil {

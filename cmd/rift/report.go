@@ -19,24 +19,24 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// formatSVG is a drawing: of reports only.
+// formatSVG is the format of a drawing, which only reports have.
 const formatSVG = "svg"
 
-// reportFlags say what a report is about and where it goes.
+// reportFlags are the flags of every report.
 type reportFlags struct {
 	source   sourceFlags
 	from, to string
 	out      string
 }
 
-// kindOfReport is one report: how its fold is told.
+// kindOfReport is a kind of report: its help, and how its fold is printed and drawn.
 type kindOfReport struct {
 	name, short, long, example string
 	print                      func(*output.Printer, *report.Fold) error
 	draw                       func(io.Writer, *report.Fold) error
 
 	begin func(*domain.Catalog, report.Window) (*report.Fold, error) // nil: report.New
-	flags func(*cobra.Command)                                       // of this report alone; nil: none
+	flags func(*cobra.Command)                                       // further flags of this kind; nil: none
 }
 
 func reportKinds() []kindOfReport {
@@ -107,7 +107,7 @@ func newReportKind(a *app, kind kindOfReport) *cobra.Command {
 	return c
 }
 
-// add gives a report's command its flags; from and to say what these do to it.
+// add adds the flags to the command of a report; from and to are the help of these flags.
 func (f *reportFlags) add(c *cobra.Command, from, to string) {
 	f.source.add(c)
 	set := c.Flags()
@@ -116,7 +116,7 @@ func (f *reportFlags) add(c *cobra.Command, from, to string) {
 	set.StringVar(&f.out, "out", "", "write to this file; its ending chooses the form unless -o does")
 }
 
-// toTheEnd is what --to says of reports that take a log as it is.
+// toTheEnd is the help of --to for reports that take a log as it is.
 const toTheEnd = "end at this position or time (default: the end)"
 
 func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, paths []string) error {
@@ -141,8 +141,8 @@ func (a *app) report(c *cobra.Command, kind kindOfReport, flags reportFlags, pat
 	})
 }
 
-// writeReport has a report told through a printer, or drawn where that is nil, to the
-// file that the flags name or to the terminal.
+// writeReport calls tell with a printer, or with nil for a drawing, and writes the report
+// to the file that the flags name or to the terminal.
 func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.Writer) error) error {
 	format := a.format
 	if format == "" && flags.out != "" {
@@ -176,17 +176,17 @@ func (a *app) writeReport(flags reportFlags, tell func(p *output.Printer, to io.
 	return nil
 }
 
-// folded is a report in the making.
+// folded is a report that is being folded from events.
 type folded interface {
-	Types() []string // of the events that it looks at; nil: of all
+	Types() []string // of the events that the report needs; nil: all
 	Apply(e domain.Envelope) (more bool, err error)
 	Covers(first, last domain.Position)
 	Empty() bool
 }
 
-// foldLog reads the log that a report is about. It begins with what the flags say of
-// the stretch, and with whether the log is that of a node; nothing is what to say when
-// it has nothing to tell.
+// foldLog folds the part of a log that the flags select. begin makes the fold; its last
+// argument says whether a node serves the log. nothing is what the error says was not
+// found if the fold is empty.
 func foldLog[F folded](a *app, c *cobra.Command, flags reportFlags, paths []string, nothing string, begin func(*domain.Catalog, report.Window, bool) (F, error)) (fold F, err error) {
 	ctx := c.Context()
 	src, err := flags.source.open(a, c, paths)
@@ -213,7 +213,7 @@ func foldLog[F folded](a *app, c *cobra.Command, flags reportFlags, paths []stri
 		return fold, err
 	}
 	which := selection{to: window.To}
-	if live { // a node need not send what is not looked at
+	if live { // the node need not send other events
 		which.filter.Types = fold.Types()
 	}
 	progress := a.progress("folding", "events", 0)
@@ -245,8 +245,8 @@ func foldLog[F folded](a *app, c *cobra.Command, flags reportFlags, paths []stri
 	return fold, nil
 }
 
-// headOf is the end of a log that is quick to ask; 0 for files, which would
-// have to be read twice.
+// headOf returns the head of a log that can be asked for it; 0 for files, which would have
+// to be read twice.
 func (a *app) headOf(ctx context.Context, src *source) (domain.Position, error) {
 	if src.files != nil {
 		return 0, nil
@@ -254,26 +254,27 @@ func (a *app) headOf(ctx context.Context, src *source) (domain.Position, error) 
 	return src.head(ctx)
 }
 
-// spanCell is a time for people, exact for programs.
+// spanCell returns a duration as a cell, which is rounded for people and exact for
+// programs.
 func spanCell(s report.Seconds) time.Duration {
 	return time.Duration(float64(s) * float64(time.Second))
 }
 
-// footerLines is what stands under every table of a report.
+// footerLines returns the text below every table of a report.
 func footerLines(f report.Footer) string {
 	return "log positions " + output.Count(f.First) + " to " + output.Count(f.Last) + ", " + f.From.UTC().Format(time.RFC3339) + " to " + f.To.UTC().Format(time.RFC3339) +
 		"; " + output.Plural(f.Events, "event") + " folded, digest " + f.ShortDigest()
 }
 
-// reportPart is one table of a report under its heading.
+// reportPart is one table of a report with its heading.
 type reportPart struct {
 	title   string
 	listing output.Listing
 }
 
-// printParts prints the tables of a report: all of them to people and as
-// Markdown, the first alone as CSV, and the document to programs. All of them say
-// which stretch of the log they are about; CSV in a comment at its end.
+// printParts prints a report: all tables for people and as Markdown, the first table as
+// CSV, and the document for programs. All of them name the part of the log that the report
+// covers; CSV does in a comment at its end.
 func printParts(p *output.Printer, doc any, items []any, title string, footer report.Footer, parts []reportPart) error {
 	switch p.Format {
 	case output.JSON, output.JSONL:
@@ -311,7 +312,7 @@ func printParts(p *output.Printer, doc any, items []any, title string, footer re
 		return nil
 	case output.Table, output.Wide:
 	}
-	p.Now = time.Time{} // a report says the same on every day, so its times have their dates
+	p.Now = time.Time{} // the output must not depend on the day, so times are printed with their dates
 	if err := p.Line(title); err != nil {
 		return err
 	}

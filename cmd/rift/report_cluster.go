@@ -9,7 +9,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/report"
 )
 
-// clusterReport is the report on who led.
+// clusterReport returns the report on leaders.
 func clusterReport() kindOfReport {
 	return kindOfReport{
 		name: "cluster", short: "Tell who led when, where that was disputed, and where no majority answered",

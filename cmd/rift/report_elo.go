@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/domain/elo"
 )
 
-// eloReportFlags say what a report on ratings is about.
+// eloReportFlags are the flags of the report on ratings.
 type eloReportFlags struct {
 	reportFlags
 	config string
@@ -77,7 +77,8 @@ intervals and the curves. The same stretch of the log gives the same bytes.`,
 	return c
 }
 
-// eloCrossColumns is how many opponents a plain table has room for.
+// eloCrossColumns is the number of opponents for which a table of at most 80 columns has
+// room.
 const eloCrossColumns = 6
 
 func printEloReport(p *output.Printer, told report.Ratings) error {
@@ -111,7 +112,8 @@ func printEloReport(p *output.Printer, told report.Ratings) error {
 	})
 }
 
-// crossListing is a table of players against players; columns are numbered by place.
+// crossListing returns a table of players against players. The columns are named by the
+// players' places.
 func crossListing(players []string, cell func(i, j int) any) output.Listing {
 	l := output.Listing{Columns: []output.Column{{Name: "place", Title: "#", Right: true}, {Name: "model_id", Max: 16}}}
 	for j := range players {

@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/domain/gauntlet"
 )
 
-// gauntletReport is the report on one gauntlet.
+// gauntletReport returns the report on one gauntlet.
 func gauntletReport() kindOfReport {
 	var id string
 	return kindOfReport{
@@ -51,7 +51,7 @@ over all its games. -o csv is the path of the test; -o svg draws it.`,
 	}
 }
 
-// maxLooks bounds the looks at a test that people are shown.
+// maxLooks bounds the looks at a test that are printed for people.
 const maxLooks = 20
 
 func printGauntletReport(p *output.Printer, g report.Gauntlet) error {
@@ -111,7 +111,7 @@ func printGauntletReport(p *output.Printer, g report.Gauntlet) error {
 	return printParts(p, g, items, title, g.Log, parts)
 }
 
-// gauntletTest is the test, one measure a line.
+// gauntletTest returns the table of the test, one measure a row.
 func gauntletTest(g report.Gauntlet) output.Listing {
 	l := output.Listing{Columns: []output.Column{{Name: "measure"}, {Name: "value", Max: 58}}}
 	line := func(name, format string, args ...any) {

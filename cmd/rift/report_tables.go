@@ -66,7 +66,7 @@ func printQueueReport(p *output.Printer, f *report.Fold) error {
 	})
 }
 
-// queueTotals is the report's last part: one measure a line.
+// queueTotals returns the last table of the report on the queue, one measure a row.
 func queueTotals(q report.Queue) output.Listing {
 	var p50, p95 any
 	if q.Waits != nil {
@@ -102,7 +102,7 @@ func queueTotals(q report.Queue) output.Listing {
 	return totals
 }
 
-// rateCell is a rate as people read it: one of thousands is a count.
+// rateCell returns a rate as a cell; thousands an hour are printed as a whole number.
 func rateCell(perHour float64) any {
 	if perHour >= 1000 {
 		return int64(math.Round(perHour))

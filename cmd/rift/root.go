@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// app is what every command of one run shares.
+// app has the state that all commands of one run share.
 type app struct {
 	stdin      io.Reader
 	stdout     *watched
@@ -37,7 +37,7 @@ func (w *watched) Write(p []byte) (int, error) {
 	return w.Writer.Write(p)
 }
 
-// printer makes the printer of the command's output.
+// printer returns the printer of the command's output.
 func (a *app) printer() (*output.Printer, error) {
 	p, err := output.New(a.stdout.Writer, a.format, a.getenv)
 	if err != nil {
@@ -57,8 +57,8 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintln(a.stderr, noteLines(fmt.Sprintf(format, args...), output.TerminalWidth(a.stderr)))
 }
 
-// noteLines breaks a message at a width, with what follows under its first word; 0 is no
-// terminal, whose reader may be a program and gets a line.
+// noteLines breaks a message into lines of a width, indented after the first. A width of 0
+// is no terminal, and the message stays one line, because a program may read it.
 func noteLines(said string, width int) string {
 	if width == 0 {
 		return said
@@ -139,7 +139,8 @@ func groupsAnswerHelp(c *cobra.Command) {
 	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 }
 
-// namesCommand refuses a word that names no subcommand of c, and suggests the nearest.
+// namesCommand refuses a word that is not a subcommand of c, and suggests the most similar
+// one.
 func namesCommand(c *cobra.Command, words []string) error {
 	if len(words) == 0 {
 		return nil
@@ -158,9 +159,9 @@ func namesCommand(c *cobra.Command, words []string) error {
 	return hinted(err, "there are: %s", strings.Join(names, ", "))
 }
 
-// misnamed returns an error when help is asked for a command that does not exist, where
-// cobra prints the help of the group as if that had been asked for. It parses the flags
-// of commands of its own, because flags that stand several times keep every value.
+// misnamed returns an error if help is requested for a command that does not exist; cobra
+// would print the help of the group. It parses the flags with commands of its own, because
+// a flag that may be repeated keeps the values of every parse.
 func misnamed(a *app, args []string) (*cobra.Command, error) {
 	if !slices.Contains(args, "--help") && !slices.Contains(args, "-h") {
 		return nil, nil
@@ -179,7 +180,7 @@ func misnamed(a *app, args []string) (*cobra.Command, error) {
 	return c, c.ValidateArgs(c.Flags().Args())
 }
 
-// register sets the values that a flag is completed with.
+// register sets the values that the completion of a flag offers.
 func register(c *cobra.Command, flag string, values ...string) {
 	// It fails only for an undefined flag, which the tests of the help would show.
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -205,7 +206,7 @@ func orNothing(words []string) string {
 	return strings.Join(words, " ")
 }
 
-// usagef is a mistake on the command line.
+// usagef returns the error of a wrong command line.
 func usagef(format string, args ...any) error {
 	return domain.Errorf(domain.Invalid, format, args...)
 }

@@ -45,7 +45,7 @@ func (f *selectionFlags) addWindow(c *cobra.Command) {
 	c.Flags().BoolVar(&f.reverse, "reverse", false, "newest first")
 }
 
-// resolve makes a selection of the flags. It calls head only for positions counted from
+// resolve returns the selection by the flags. It calls head only for positions relative to
 // the end.
 func (f *selectionFlags) resolve(ctx context.Context, now time.Time, head func(context.Context) (domain.Position, error)) (selection, error) {
 	s := selection{where: f.condition(), limit: f.limit, reverse: f.reverse, streams: f.streams}
@@ -119,8 +119,8 @@ func placeOf(ctx context.Context, flag, text string, first domain.Position, head
 	return n, time.Time{}, nil
 }
 
-// eventTypes resolves names and patterns by the catalogue. A name that is not in it is
-// kept, for a log of another build may use it.
+// eventTypes resolves names and patterns by the catalogue. An unknown name is kept,
+// because a log of another build may have events of that type.
 func eventTypes(names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -162,20 +162,20 @@ func eventTypes(names []string) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// selection is the events that are wanted.
+// selection selects events of a log.
 type selection struct {
 	from, to     domain.Position // 0: from the first, to the last; both inclusive
-	since, until time.Time       // zero: any
+	since, until time.Time       // zero: no bound
 	filter       eventlog.Filter
-	streams      []string // whole ids, or beginnings that end in - or *
-	where        string   // the expression as it was given
+	streams      []string // whole ids, or prefixes that end in - or *
+	where        string   // the expression as the user wrote it
 	keep         *whereFilter
 	limit        int // 0: no bound
 	reverse      bool
 }
 
-// sift yields the selected ones of some events in log order, and stops when no later
-// event can be selected.
+// sift yields the selected events of those in log order, and stops when no later event can
+// be selected.
 func (s selection) sift(events iter.Seq2[domain.Envelope, error]) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		found := 0
@@ -207,7 +207,7 @@ func (s selection) keeps(e domain.Envelope) bool {
 		(s.since.IsZero() || !e.Time.Before(s.since)) && (s.until.IsZero() || !e.Time.After(s.until)) && s.keep.keeps(e)
 }
 
-// ofStreams reports whether a stream is named, in full or by its beginning.
+// ofStreams reports whether a stream is selected, by its id or a prefix.
 func (s selection) ofStreams(stream domain.StreamID) bool {
 	return len(s.streams) == 0 || slices.ContainsFunc(s.streams, func(name string) bool {
 		prefix, open := strings.CutSuffix(name, "*")
@@ -215,7 +215,7 @@ func (s selection) ofStreams(stream domain.StreamID) bool {
 	})
 }
 
-// asked is the part of the selection that a node applies; sift applies all of it.
+// asked returns the part of the selection that a node applies; sift applies all of it.
 func (s selection) asked() transport.Selection {
 	return transport.Selection{Streams: s.streams, Types: s.filter.Types, Where: s.where}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// serveESDB makes what serves EventStoreDB clients; nil where they are not served:
-// without TLS only when that is asked for by name, and with the passwords that
-// everybody knows only on the loopback.
+// serveESDB returns the server for EventStoreDB clients; nil if they are not served.
+// Without TLS they are served only if the settings ask for that. With EventStoreDB's
+// well-known default passwords they are served only on the loopback address.
 func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leadership eventlog.Leadership, calls *tls.Config, memory memoryPlan, logger *slog.Logger) (*esdbserver.Server, error) {
 	c := esdbserver.Config{Log: log, Logger: logger, Insecure: settings.InsecureESDB, MaxCalls: memory.calls(), Memory: memory.clients(), Leadership: leadership, Calls: calls}
 	if cluster != nil {
@@ -48,10 +48,9 @@ func serveESDB(settings config.Serve, log servedLog, cluster *clusterLog, leader
 	return esdbserver.New(c)
 }
 
-// admission keeps EventStoreDB clients from events that are rift's: neither
-// may theirs bear the type of one, nor may they stand in one of its streams.
-// Events that were rift's before they came this way are admitted, when the
-// catalogue can read them.
+// admission returns a check that refuses events of EventStoreDB clients which have a type
+// or a stream of rift's. Events that rift wrote, and that return by this protocol, are
+// accepted if the catalogue can decode them.
 func admission() (func(domain.StreamID, *eventlog.Proposed) error, error) {
 	catalog, err := wiring.Catalog()
 	if err != nil {

@@ -30,23 +30,23 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver"
 )
 
-// nodeServer is a node that is opened again when its read models break.
+// nodeServer serves a node, and opens it again when its read models fail.
 type nodeServer struct {
 	app      *app
 	settings config.Serve
 	name     string
 	log      servedLog
-	cluster  *clusterLog // that log is, where it is replicated; else nil
-	instance string      // proof that it has the data folder
-	models   string      // where the read models are
+	cluster  *clusterLog // the cluster of a replicated log; nil: log is not replicated
+	instance string      // proof that this process serves the data folder
+	models   string      // folder of the read models
 	memory   memoryPlan
 	logger   *slog.Logger
 	tokens   []transport.Token
-	tls      *tls.Config // nil: in the clear
-	calls    *tls.Config // how other nodes are called; nil: as ever
-	listen   string      // the address that was bound, once it is
-	rebuild  bool        // discard the read models first
-	opened   bool        // the node has served
+	tls      *tls.Config // nil: no TLS
+	calls    *tls.Config // TLS settings for calls to other nodes; nil: the defaults
+	listen   string      // the address at which it listens; empty before it does
+	rebuild  bool        // discard the read models before they are opened
+	opened   bool        // the node has served before
 }
 
 // The first and the longest pause before read models are opened again.
@@ -150,7 +150,8 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 	return runNode(ctx, n, besides, servers{http: server, esdb: esdb, cluster: s.cluster, elections: elections, peers: others}, listener, shutdown, settings.Limits.ShutdownGrace, logger)
 }
 
-// open opens the node, which tells shutdown when it is asked to stop.
+// open opens the node. A command that asks the node to stop sends its grace period to
+// shutdown.
 func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections, error) {
 	if s.rebuild {
 		s.logger.Info("read models are discarded, to be made anew from the log", "folder", s.models)
@@ -163,7 +164,7 @@ func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections
 		s.logger.Info("asked to stop", "reason", reason, "grace", grace)
 		select {
 		case shutdown <- grace:
-		default: // it is stopping already
+		default: // the node is stopping already
 		}
 	}
 	elections, err := s.elections(&parts)
@@ -179,12 +180,12 @@ func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections
 	return n, elections, nil
 }
 
-// logOptions is what the settings make of the log.
+// logOptions returns the options of the log by the settings.
 func (s *nodeServer) logOptions() pebblelog.Options {
 	return pebblelog.Options{Logger: s.logger, WrittenBy: thisBuild().Version, ReadOnly: s.settings.ReadOnly, CacheBytes: s.memory.log}
 }
 
-// nodeConfig is what the settings make of a node.
+// nodeConfig returns the configuration of the node by the settings.
 func (s *nodeServer) nodeConfig(models string, rebuilt bool) node.Config {
 	settings := s.settings
 	var leadership eventlog.Leadership
@@ -222,13 +223,13 @@ type actor struct {
 	run  func(context.Context) error
 }
 
-// connections is how many connections may be open within the memory and the open files
-// of the process.
+// connections returns the number of open connections that the memory and the open files of
+// the process allow.
 func (s *nodeServer) connections() int {
 	return boundConnections(s.settings.Limits.Connections, s.memory.connections, openFiles())
 }
 
-// edgeConfig is what the settings make of the endpoints.
+// edgeConfig returns the configuration of the endpoints by the settings.
 func (s *nodeServer) edgeConfig() transport.Config {
 	limits := s.settings.Limits
 	var forward http.RoundTripper
@@ -298,7 +299,7 @@ func runNode(ctx context.Context, n *node.Node, besides []actor, answers servers
 		n.StopClaims()
 		answers.elections.resign(ctx)
 	})
-	for _, one := range answers.peers { // they say good-bye while the node still answers
+	for _, one := range answers.peers { // they announce the end to other nodes while this node still answers
 		add(one.name, one.run, nil)
 	}
 	server := answers.http

@@ -34,7 +34,7 @@ type source struct {
 	// log.
 	find  func(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error)
 	live  bool           // a node serves it, so new events may come
-	node  *client        // of that node, where the log is read by asking it
+	node  *client        // client of that node, if the log is read from it
 	log   *pebblelog.Log // of a data folder
 	dir   string         // of a data folder
 	files []string       // of recorded files

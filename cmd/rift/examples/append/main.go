@@ -28,7 +28,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	config.Logger = nil // it tells of every connection, on the error stream
+	config.Logger = nil // the client would log every connection to the error stream
 	client, err := esdb.NewClient(config)
 	if err != nil {
 		return err

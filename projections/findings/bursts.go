@@ -8,10 +8,10 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// burstRow holds the last occurrences of something, in the order of the log, which
-// need not be that of time.
+// burstRow holds the last occurrences of one kind of change, in the order of the log,
+// which need not be the order of their times.
 type burstRow struct {
-	Level string `json:"level,omitempty"` // of what changes levels: the last one
+	Level string `json:"level,omitempty"` // the last level, for changes of a level
 	Last  []edge `json:"last"`
 }
 
@@ -20,19 +20,19 @@ type edge struct {
 	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`
 	Source   string          `json:"source,omitempty"`
-	Counted  bool            `json:"counted,omitempty"` // it is in the finding
+	Counted  bool            `json:"counted,omitempty"` // the finding counts it
 }
 
-// keptEdges is how many occurrences are remembered for each that makes a burst.
+// keptEdges times the number of occurrences in a burst is the number that is kept.
 const keptEdges = 4
 
-// add remembers an occurrence and gives those that it makes a burst with and that
-// were in none before: need of them, of one source by its own clock, within
-// burstWindow. Nothing else is assumed of the order in which they are told.
+// add adds an occurrence, and returns the occurrences that now belong to a burst and did
+// not before. A burst is need occurrences within burstWindow by their times. The events
+// may come in any order of their times.
 func (r *burstRow) add(e domain.Envelope, need int) []edge {
 	kept := r.Last[max(len(r.Last)+1-keptEdges*need, 0):]
 	r.Last = append(append(make([]edge, 0, len(kept)+1), kept...), edge{At: e.Time, Position: e.Position, Source: e.Meta.Correlation})
-	byTime := make([]*edge, 0, 64) // on the stack
+	byTime := make([]*edge, 0, 64) // 64 elements fit on the stack
 	for i := range r.Last {
 		byTime = append(byTime, &r.Last[i])
 	}
@@ -54,21 +54,22 @@ func (r *burstRow) add(e domain.Envelope, need int) []edge {
 	return found
 }
 
-// burst adds an occurrence to those under a key, and tells those that are news.
+// burst adds an occurrence under a key, and returns the occurrences that now belong to a
+// burst and did not before. A repeated level is no occurrence.
 func burst(tx projections.Tx, e domain.Envelope, key, level string, need int) ([]edge, error) {
 	row, _, err := findingsBurstsTable.Get(tx, key)
 	if err != nil {
 		return nil, err
 	}
 	if level != "" && row.Level == level {
-		return nil, nil // no edge
+		return nil, nil // the level did not change
 	}
 	row.Level = level
 	found := row.add(e, need)
 	return found, findingsBurstsTable.Put(tx, key, row)
 }
 
-// counts adds occurrences to a finding that note counted one of already.
+// counts adds occurrences to a finding. note has already counted one of them.
 func (r *FindingRow) counts(found []edge) {
 	r.Count += len(found) - 1
 	for _, one := range found {

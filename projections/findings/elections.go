@@ -8,19 +8,18 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// newestRow is the newest leader that an election made, of the one cluster that a log
-// is usually about.
+// newestRow is the newest elected leader, of the one cluster that most logs are about.
 type newestRow struct {
 	Cluster  string          `json:"cluster"`
 	Leader   domain.NodeID   `json:"leader"`
 	Term     uint64          `json:"term"`
 	Position domain.Position `json:"position"`
-	Several  bool            `json:"several,omitempty"` // clusters share the log: their terms say nothing of each other
+	Several  bool            `json:"several,omitempty"` // several clusters share the log, and their terms cannot be compared
 }
 
 const newestLeader = "newest"
 
-// findElection follows who is elected: too often in too short a time is a finding.
+// findElection follows elections: too many within burstWindow are a finding.
 func findElection(tx projections.Tx, e domain.Envelope, event election.LeaderChanged) error {
 	cluster := e.Stream.ID()
 	newest, seen, err := findingsNewestTable.Get(tx, newestLeader)
@@ -46,8 +45,9 @@ func findElection(tx projections.Tx, e domain.Envelope, event election.LeaderCha
 	})
 }
 
-// findStale finds what an earlier leader appended behind a newer one: a database that
-// cannot refuse it carried out an append that was on its way when the lease ended.
+// findStale finds an append of an earlier leader after a newer one was elected: the append
+// was in progress when the lease ended, and the database, which cannot refuse it, executed
+// it.
 func findStale(tx projections.Tx, e domain.Envelope) error {
 	if e.Meta.Term == 0 || e.Type == (election.LeaderChanged{}).EventType() {
 		return nil

@@ -10,10 +10,9 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// Queries have no clock: what did not happen is judged at the latest moment in the
-// log.
+// Queries have no clock: what did not happen is judged as of the latest time in the log.
 
-// stuck takes items that are held under a lease that ran out before the log ended.
+// stuck adds items whose lease had expired at the end of the log.
 func (p *page) stuck(state work.State, severity Severity, key string) error {
 	for entry, err := range workview.ItemsFrom(p.v, state, key) {
 		if err != nil {
@@ -24,11 +23,11 @@ func (p *page) stuck(state work.State, severity Severity, key string) error {
 		}
 		item, pulse := entry.Row, &p.pulse
 		if item.State != state || item.Deadline == nil || !item.Deadline.Before(pulse.Last) || item.UpdatedAt.Before(pulse.Gap) {
-			continue // what became of it may stand in what was not recorded
+			continue // its end may be in a part that was not recorded
 		}
 		of := Critical
 		if item.Origin != "" {
-			of = Warning // its lease is the importer's: the recording knew none
+			of = Warning // the recording has no leases; this one was made by the import
 		}
 		if of != severity {
 			continue
@@ -58,7 +57,7 @@ func itemFinding(kind string, severity Severity, item workview.TaskRow, until ti
 	return row
 }
 
-// hopeless takes items that wait for one that will never be done.
+// hopeless adds items that wait for an item that will never be done.
 func (p *page) hopeless(key string) error {
 	for entry, err := range workview.ItemsFrom(p.v, work.StateBlocked, key) {
 		if err != nil {
@@ -107,7 +106,7 @@ func (p *page) waits(item workview.TaskRow) error {
 	if row.Count > 1 {
 		row.Summary += fmt.Sprintf(", and for %s like it", CountOf(row.Count-1, "item"))
 	} else {
-		row.Details = nil // the summary says it
+		row.Details = nil // the summary has it
 	}
 	return p.add(row)
 }
@@ -115,12 +114,12 @@ func (p *page) waits(item workview.TaskRow) error {
 // scannedOfType bounds the queued items of one type that are looked at.
 const scannedOfType = 1_000
 
-// starved takes the types of items that were queued and never claimed while the log
-// went on; one finding for a type. Its keys are types: a page ends between two.
+// starved adds the types of items that were queued for long and never claimed, one finding
+// for each type. Its keys are types, so a page ends between two types.
 func (p *page) starved(key string) error {
 	var row FindingRow
 	looked, of := 0, ""
-	finish := func() error { // the type before
+	finish := func() error { // adds the finding of the previous type
 		if row.Count == 0 {
 			return nil
 		}
@@ -135,7 +134,7 @@ func (p *page) starved(key string) error {
 		if err != nil {
 			return err
 		}
-		if item.TaskType != of { // items come in the order of types
+		if item.TaskType != of { // items are sorted by type
 			if err := finish(); err != nil {
 				return err
 			}
@@ -152,7 +151,7 @@ func (p *page) starved(key string) error {
 			continue
 		}
 		if strings.HasPrefix(item.Origin, work.OriginRecorded) {
-			continue // by whom it was claimed stands in logs that are not here
+			continue // its claim may be in a log that is not here
 		}
 		row.starve(item)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// endedRow is how and where an item ended for ever.
+// endedRow is how and where an item ended.
 type endedRow struct {
 	State    work.State      `json:"state"`
 	Node     domain.NodeID   `json:"node,omitempty"`
@@ -18,7 +18,7 @@ type endedRow struct {
 	Source   string          `json:"source,omitempty"`
 }
 
-// ended notes the first end of an item.
+// ended stores the first end of an item.
 func ended(tx projections.Tx, e domain.Envelope, id domain.TaskID, state work.State, node domain.NodeID) error {
 	if _, already, err := findingsEndedTable.Get(tx, string(id)); already || err != nil {
 		return err
@@ -26,8 +26,9 @@ func ended(tx projections.Tx, e domain.Envelope, id domain.TaskID, state work.St
 	return findingsEndedTable.Put(tx, string(id), endedRow{state, node, e.Position, e.Meta.Correlation})
 }
 
-// findAfterEnd finds what happened to an item behind its end. It changes nothing of
-// the queue, and so is not counted there.
+// findAfterEnd finds an event about an item after the item's end. It reports whether the
+// item had ended; such an event does not change the queue, and its caller does not count
+// it.
 func findAfterEnd(tx projections.Tx, e domain.Envelope, id domain.TaskID, what string, node domain.NodeID) (bool, error) {
 	end, after, err := findingsEndedTable.Get(tx, string(id))
 	if err != nil || !after {
@@ -56,8 +57,8 @@ func by(node domain.NodeID) string {
 	return " by " + string(node)
 }
 
-// findFailing finds attempts that fail one after the other on a node, as when its
-// processes are killed.
+// findFailing finds successive attempts that fail on one node, as when its processes are
+// killed.
 func findFailing(tx projections.Tx, e domain.Envelope, event work.Failed) error {
 	if event.NodeID == "" || event.NodeID == nodes.Unrecorded {
 		return nil

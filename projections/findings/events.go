@@ -15,7 +15,7 @@ func findUnhandled(tx projections.Tx, e domain.Envelope, event admin.EventUnhand
 	})
 }
 
-// findDamaged keeps one finding for all that a log has lost.
+// findDamaged keeps one finding for all events that the log has lost.
 func findDamaged(tx projections.Tx, e domain.Envelope, _ admin.EventLost) error {
 	return find(tx, e, FindingDamaged, Critical, "log", func(row *FindingRow) {
 		row.Summary = "1 event of the log was damaged on disk and is lost: what it said is in no state that follows from the log"
@@ -31,7 +31,7 @@ func findPoller(tx projections.Tx, e domain.Envelope, event gauntlet.PollerResum
 	if err != nil {
 		return err
 	}
-	// A file may be newest first: of two, the later in time is behind the earlier.
+	// The lines of a file may be in reverse order, so the later one is found by its time.
 	from, to := before.AfterID, event.AfterID
 	if e.Time.Before(before.At) {
 		from, to = to, from
@@ -57,8 +57,8 @@ func findEvaluationDead(tx projections.Tx, e domain.Envelope, event gauntlet.Eva
 	})
 }
 
-// findCriticalLine keeps one finding for what a process says again and again:
-// numbers apart, the line is the same.
+// findCriticalLine keeps one finding for a line that a process logs repeatedly. Lines that
+// differ only in numbers are the same line.
 func findCriticalLine(tx projections.Tx, e domain.Envelope, event admin.CriticalLogged) error {
 	subject := domain.Clip(string(event.NodeID)+" "+event.Logger+": "+withoutNumbers(event.Message), 200)
 	return find(tx, e, FindingLine, Critical, subject, func(row *FindingRow) {
@@ -66,7 +66,7 @@ func findCriticalLine(tx projections.Tx, e domain.Envelope, event admin.Critical
 	})
 }
 
-// withoutNumbers is a text with each number as one #.
+// withoutNumbers returns a text with every number replaced by #.
 func withoutNumbers(text string) string {
 	short := make([]rune, 0, len(text))
 	for _, r := range text {
@@ -87,8 +87,8 @@ func findFailover(tx projections.Tx, e domain.Envelope, event admin.StandbyTookO
 	})
 }
 
-// findGap names a stretch that no recording covers, and keeps what could have
-// happened in it from being judged.
+// findGap reports a period without recordings. What could have happened in it is not
+// judged.
 func findGap(tx projections.Tx, e domain.Envelope, event admin.RecordingGap) error {
 	if err := find(tx, e, FindingGap, Warning, "before "+event.After, func(row *FindingRow) {
 		row.cover(event.From)

@@ -9,9 +9,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// FindingRow is something wrong that the log shows, with where it shows.
-// Repetitions of one subject are one finding with a count; the first pieces of
-// evidence are kept.
+// FindingRow is a problem that the log shows, with its evidence. Repetitions for one
+// subject are counted in one finding, which keeps the first pieces of evidence.
 type FindingRow struct {
 	Kind         string            `json:"kind"`
 	Severity     Severity          `json:"severity"`
@@ -31,22 +30,22 @@ type FindingRow struct {
 	Over         bool              `json:"over,omitempty" doc:"it is known to have ended"`
 }
 
-// pulseRow is how the queue as a whole is doing.
+// pulseRow is the state of the queue as a whole.
 type pulseRow struct {
-	Pending      int             `json:"pending"` // spawned, not held, not final
+	Pending      int             `json:"pending"` // items that were added, and are neither held nor ended
 	Held         int             `json:"held"`
 	Hard         int             `json:"hard_limit"`
-	Over         bool            `json:"over"`     // above the hard limit since the last finding of it
-	Progress     time.Time       `json:"progress"` // when something was claimed or finished last
+	Over         bool            `json:"over"`     // above the hard limit, which has a finding
+	Progress     time.Time       `json:"progress"` // when an item was last claimed, reported on or finished
 	ProgressAt   domain.Position `json:"progress_at"`
-	Waiting      time.Time       `json:"waiting"`      // since when something is pending
-	Silent       bool            `json:"silent"`       // this silence is a finding already
-	Gap          time.Time       `json:"gap,omitzero"` // up to when nothing was recorded last, for a while
-	Last         time.Time       `json:"last"`         // the latest moment seen
+	Waiting      time.Time       `json:"waiting"`      // since when items are pending
+	Silent       bool            `json:"silent"`       // the present silence has a finding
+	Gap          time.Time       `json:"gap,omitzero"` // end of the last period without recordings
+	Last         time.Time       `json:"last"`         // the latest time in the log
 	LastPosition domain.Position `json:"last_position"`
 }
 
-// reignRow is the last leader that an election made.
+// reignRow is the last elected leader.
 type reignRow struct {
 	Leader   domain.NodeID   `json:"leader"`
 	Term     uint64          `json:"term"`
@@ -55,7 +54,7 @@ type reignRow struct {
 	Source   string          `json:"source,omitempty"`
 }
 
-// cursorRow is where a reader of other processes' events had been.
+// cursorRow is the position that a reader of other processes' events had reached.
 type cursorRow struct {
 	AfterID  uint64          `json:"after_id"`
 	At       time.Time       `json:"at"`
@@ -63,7 +62,7 @@ type cursorRow struct {
 	Source   string          `json:"source,omitempty"`
 }
 
-// keyRow points at a finding.
+// keyRow refers to a finding.
 type keyRow struct {
 	Key string `json:"key"`
 }
@@ -82,7 +81,7 @@ var (
 	findingsSplitsTable = projections.Table[keyRow]{Name: "findings.splits"}
 )
 
-// Projection is the read model of what is wrong.
+// Projection returns the read model of the findings.
 func Projection() projections.Projection {
 	return projections.Projection{
 		Name: "findings", Version: 4, About: "what the log shows to be wrong, with positions and evidence",
@@ -105,7 +104,8 @@ func Projection() projections.Projection {
 	}
 }
 
-// find adds a piece of evidence to the finding of a subject, or makes one.
+// find adds an event as evidence to the finding of a kind and subject, which it makes if
+// need be.
 func find(tx projections.Tx, e domain.Envelope, kind string, severity Severity, subject string, change func(*FindingRow)) error {
 	index := projections.Pair(kind, subject)
 	pointer, found, err := findingsSubjects.Get(tx, index)
@@ -124,8 +124,8 @@ func find(tx projections.Tx, e domain.Envelope, kind string, severity Severity, 
 	})
 }
 
-// note counts a piece of evidence. Clocks may run backwards: the finding lasts
-// from the earliest to the latest moment.
+// note counts an event as evidence. Clocks may go backwards, so the finding lasts from the
+// earliest to the latest time of its events.
 func (r *FindingRow) note(e domain.Envelope, kind string, severity Severity, subject string) {
 	if r.Count == 0 {
 		r.Kind, r.Severity, r.Subject, r.Position, r.At, r.Until = kind, severity, subject, e.Position, e.Time, e.Time
@@ -136,7 +136,7 @@ func (r *FindingRow) note(e domain.Envelope, kind string, severity Severity, sub
 	r.evidence(e.Position, e.Meta.Correlation)
 }
 
-// evidence keeps a piece of evidence, in the order of positions.
+// evidence adds a position to the evidence, which is sorted and bounded.
 func (r *FindingRow) evidence(position domain.Position, source string) {
 	at, there := slices.BinarySearch(r.Evidence, position)
 	if there || len(r.Evidence) >= evidenceBound {
@@ -156,12 +156,12 @@ func (r *FindingRow) cover(at time.Time) {
 	r.Lasted = SpanOf(r.Until.Sub(r.At))
 }
 
-// apart is how far a moment is from the time that a finding covers.
+// apart returns the distance between a time and the period of a finding.
 func (r *FindingRow) apart(at time.Time) time.Duration {
 	return max(r.At.Sub(at), at.Sub(r.Until))
 }
 
-// SpanOf writes a duration as people say it; empty for none.
+// SpanOf formats a duration for people; empty for less than a second.
 func SpanOf(d time.Duration) string {
 	if d < time.Second {
 		return ""
@@ -169,7 +169,7 @@ func SpanOf(d time.Duration) string {
 	return d.Truncate(time.Second).String()
 }
 
-// timesOf says how often, in words.
+// timesOf returns a count in words.
 func timesOf(n int) string {
 	if n == 1 {
 		return "once"

@@ -1,16 +1,16 @@
 package findings
 
-// Severity orders findings by how much they matter.
+// Severity is the importance of a finding.
 type Severity string
 
 // The severities.
 const (
-	Critical Severity = "critical" // the cluster may have decided two things at once, or lost something
-	Warning  Severity = "warning"  // something did not work as meant
+	Critical Severity = "critical" // the cluster may have made two contradictory decisions, or lost something
+	Warning  Severity = "warning"  // something did not work as intended
 )
 
-// The kinds of findings. Scripts rely on these codes; people read the names that
-// FindingKinds gives.
+// The kinds of findings. Scripts rely on these codes; people see the names in
+// FindingKinds.
 const (
 	FindingLeaders   = "more_than_one_leader"
 	FindingHearsay   = "term_by_hearsay"
@@ -44,7 +44,7 @@ const (
 	FindingGap       = "recording_gap"
 )
 
-// KindOf is a kind of findings: its code, its name for people, and what it means.
+// KindOf describes a kind of findings: its code, its name for people, and its meaning.
 type KindOf struct{ Kind, Name, About string }
 
 // FindingKinds lists the kinds.
@@ -81,7 +81,7 @@ var FindingKinds = []KindOf{
 	{FindingGap, "gap in the record", "nothing was recorded for a while: what happened then is not known"},
 }
 
-// NameOf is what people read for a kind.
+// NameOf returns the name of a kind for people.
 func NameOf(kind string) string {
 	for _, known := range FindingKinds {
 		if known.Kind == kind {

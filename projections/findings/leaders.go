@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// findLeadersObserved keeps one finding per episode and set of leaders: an
-// episode is what one observer saw until it saw it healed, or did not see it
-// for a while.
+// findLeadersObserved keeps one finding for each episode and set of leaders. An episode of
+// an observer ends when the observer reports that it is healed, or does not report it for
+// episodeGap.
 func findLeadersObserved(tx projections.Tx, e domain.Envelope, event election.LeadersObserved) error {
 	if len(event.Leaders) < 2 {
 		return pulseBeat(tx, e, nil)
@@ -66,7 +66,8 @@ func (r *FindingRow) detail(text string) {
 	}
 }
 
-// leadersSummary says who led together, when, for how long, and where it is written.
+// leadersSummary says which nodes led at once, when and for how long, and which logs say
+// so.
 func (r *FindingRow) leadersSummary() {
 	var b strings.Builder
 	b.WriteString(joinNodes(r.Leaders, " and ") + " led at the same time")
@@ -98,7 +99,7 @@ func joinNodes(nodes []domain.NodeID, between string) string {
 	return strings.Join(names, between)
 }
 
-// findSplitBrainHealed closes what its observer has open.
+// findSplitBrainHealed ends the open finding of its observer.
 func findSplitBrainHealed(tx projections.Tx, e domain.Envelope, event election.SplitBrainHealed) error {
 	var open []projections.Entry[keyRow]
 	for entry, err := range findingsSplitsTable.Scan(tx, projections.Span{Prefix: projections.Pair(string(event.Observer), "")}) {
@@ -131,8 +132,8 @@ func findSplitBrainHealed(tx projections.Tx, e domain.Envelope, event election.S
 	return pulseBeat(tx, e, nil)
 }
 
-// findLeaderChanged checks what elections promise: one leader per term, and
-// terms that only grow.
+// findLeaderChanged checks the guarantees of elections: one leader a term, and terms that
+// only grow.
 func findLeaderChanged(tx projections.Tx, e domain.Envelope, event election.LeaderChanged) error {
 	cluster := e.Stream.ID()
 	before, seen, err := findingsReignTable.Get(tx, cluster)
@@ -176,14 +177,14 @@ func findTermAdopted(tx projections.Tx, e domain.Envelope, event election.TermAd
 	return pulseBeat(tx, e, nil)
 }
 
-// The bounds that make something a finding.
+// The bounds from which on something is a finding.
 const (
 	flapEdges     = 5
-	failures      = 3 // of attempts of one type on one node
+	failures      = 3 // failed attempts at items of one type on one node
 	burstWindow   = 10 * time.Minute
 	silentFor     = 24 * time.Hour
 	starvedFor    = time.Hour
-	episodeGap    = 10 * time.Minute // a split brain not seen for so long is another one
+	episodeGap    = 10 * time.Minute // a split brain that was not reported for so long has ended
 	evidenceBound = 32
 	LeadersBound  = 64
 )

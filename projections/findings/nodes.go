@@ -9,9 +9,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// outageRow is what is wrong with a node at the same time.
+// outageRow is the number of problems that a node has at the same time.
 type outageRow struct {
-	Open   int    `json:"open"` // reports of it that have not ended
+	Open   int    `json:"open"` // reports of problems that have not ended
 	Reason string `json:"reason"`
 	Source string `json:"source"`
 }
@@ -27,8 +27,8 @@ func findHostOffline(tx projections.Tx, e domain.Envelope, event nodes.HostOffli
 	return findEdge(tx, e, event.NodeID, "offline")
 }
 
-// findUnhealthy counts outages that overlap: the node is well again with the end
-// of the last one.
+// findUnhealthy counts overlapping problems of a node: the node is healthy again when the
+// last one ends.
 func findUnhealthy(tx projections.Tx, e domain.Envelope, event nodes.Unhealthy) error {
 	outage, _, err := findingsOutageTable.Get(tx, string(event.NodeID))
 	if err != nil {
@@ -70,8 +70,8 @@ func findRecovered(tx projections.Tx, e domain.Envelope, event nodes.Recovered) 
 	return findEdge(tx, e, event.NodeID, "online")
 }
 
-// findEdge notes that a node's health changed, and finds it flapping when that
-// happens too often in too short a time.
+// findEdge notes a change of a node's health. Too many within burstWindow are a finding:
+// the node flaps.
 func findEdge(tx projections.Tx, e domain.Envelope, node domain.NodeID, level string) error {
 	found, err := burst(tx, e, "node\x00"+projections.Pair(string(node), e.Meta.Node), level, flapEdges)
 	if err != nil {
@@ -112,8 +112,8 @@ func findIdleOver(tx projections.Tx, e domain.Envelope, event nodes.IdleResource
 	return findOver(tx, e, FindingIdle, string(event.NodeID))
 }
 
-// findBreaker counts the openings of a breaker: that of a node, or of a part of
-// one that a recording names.
+// findBreaker counts how often a breaker opened: that of a node, or of a part of a node
+// that a recording names.
 func findBreaker(tx projections.Tx, e domain.Envelope, event nodes.BreakerOpened) error {
 	subject, of := string(event.NodeID), string(event.NodeID)
 	if event.Target != "" {
@@ -155,7 +155,7 @@ func findClusterWell(tx projections.Tx, e domain.Envelope, _ admin.ClusterHealth
 	return findOver(tx, e, FindingCluster, e.Stream.ID())
 }
 
-// findOver notes that what a finding is about has ended, if there is one.
+// findOver marks the finding of a subject as over, if there is one.
 func findOver(tx projections.Tx, e domain.Envelope, kind, subject string) error {
 	pointer, found, err := findingsSubjects.Get(tx, projections.Pair(kind, subject))
 	if err != nil || !found {

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// Query asks what is wrong.
+// Query is the query for findings.
 type Query struct {
 	Kind     string `query:"kind"`
 	Severity string `query:"severity"`
@@ -22,32 +22,33 @@ type Query struct {
 	Limit    int    `query:"limit"`
 }
 
-// KindCount counts the findings of a kind.
+// KindCount is the number of findings of a kind.
 type KindCount struct {
 	Kind  string `json:"kind"`
 	Count int    `json:"count"`
 }
 
-// Answer is what is wrong: the worst on the first pages, and each page by first
-// position.
+// Answer is a page of findings, sorted by position. Critical findings are on the first
+// pages.
 type Answer struct {
 	Findings []json.RawMessage `json:"findings"`
 	ByKind   []KindCount       `json:"by_kind" doc:"how many of each kind are on this page"`
 	Next     string            `json:"next,omitempty" doc:"ask again with from=next for more; a page may have few findings, or none, and more behind it"`
 }
 
-// RowTypes are what the members hold that are rows as they are stored.
+// RowTypes returns the Go types of the members that are stored rows, for the API
+// description.
 func (Answer) RowTypes() map[string]any { return map[string]any{"findings": FindingRow{}} }
 
-// part is a stretch of all findings: what events showed, or what items show by what
-// did not happen to them.
+// part is one of the parts that all findings are divided into: those stored by events, or
+// those about what did not happen to items.
 type part struct {
 	severity Severity
-	kind     string // the only one in it; empty: any
+	kind     string // the only kind in the part; empty: any
 	walk     func(p *page, key string) error
 }
 
-// parts are all findings, in the order of pages.
+// parts lists the parts in the order of the pages.
 var parts = [...]part{
 	{Critical, "", func(p *page, key string) error { return p.stored(Critical, key) }},
 	{Critical, FindingStuck, func(p *page, key string) error { return p.stuck(work.StateLeased, Critical, key) }},
@@ -59,19 +60,19 @@ var parts = [...]part{
 	{Warning, FindingStarved, (*page).starved},
 }
 
-// lookedPerPage bounds the rows that a page looks at for findings.
+// lookedPerPage bounds the rows that are read for one page.
 const lookedPerPage = 2000
 
-// page is a page being filled.
+// page is a page that is being filled.
 type page struct {
 	v      projections.View
 	pulse  pulseRow
-	seen   bool // the pulse
+	seen   bool // whether pulse exists
 	kind   string
 	limit  int
 	looked int
 	found  []pagedFinding
-	next   string // key in the part, where the page ended; empty: it goes on
+	next   string // key in the current part at which the next page begins
 }
 
 type pagedFinding struct {
@@ -79,11 +80,11 @@ type pagedFinding struct {
 	raw json.RawMessage
 }
 
-// errFull ends the walk of a part at next.
+// errFull ends a part at page.next because the page is full.
 var errFull = errors.New("the page is full")
 
-// look counts a row that is looked at, and ends the page before it when the page has
-// looked at enough.
+// look counts a row that is read. If the page is full, or has read lookedPerPage rows, it
+// ends the page before that row.
 func (p *page) look(key string) error {
 	if p.looked == lookedPerPage || len(p.found) == p.limit {
 		p.next = key
@@ -93,7 +94,7 @@ func (p *page) look(key string) error {
 	return nil
 }
 
-// add takes a finding.
+// add adds a finding to the page.
 func (p *page) add(row FindingRow) error {
 	raw, err := p.v.Codec().Marshal(row)
 	if err != nil {
@@ -103,7 +104,7 @@ func (p *page) add(row FindingRow) error {
 	return nil
 }
 
-// stored takes what events showed, by the position that showed it first.
+// stored adds the stored findings of a severity, by their first position.
 func (p *page) stored(severity Severity, key string) error {
 	for raw, err := range findingsTable.RawScan(p.v, projections.Span{From: key}) {
 		if err != nil {
@@ -123,9 +124,9 @@ func (p *page) stored(severity Severity, key string) error {
 	return nil
 }
 
-// Findings answers what is wrong as of the view's position: what events showed,
-// and what their absence shows at the end of the log. A page costs its page: it ends
-// when it is full, or has looked at so many rows.
+// Findings returns findings as of the view's position: those stored by events, and those
+// about what had not happened at the end of the log. The work for one page is bounded: it
+// ends when it is full, or when lookedPerPage rows were read.
 func Findings(v projections.View, q Query) (Answer, error) {
 	limit, err := projections.Page(q.Limit)
 	if err != nil {
@@ -170,8 +171,7 @@ func Findings(v projections.View, q Query) (Answer, error) {
 	return answer, nil
 }
 
-// All gives every finding, page after page, until keep says that it is enough; nil
-// keeps all.
+// All passes every finding to keep, page by page, until keep returns false.
 func All(v projections.View, q Query, keep func(json.RawMessage) (bool, error)) error {
 	q.Limit = projections.MaxPage
 	for {
@@ -190,7 +190,7 @@ func All(v projections.View, q Query, keep func(json.RawMessage) (bool, error)) 
 	}
 }
 
-// begin checks a query, and gives the part and the key that it begins with.
+// begin checks a query, and returns the part and the key at which it begins.
 func (q Query) begin() (first int, key string, err error) {
 	var faults []domain.Fault
 	if q.Kind != "" && !slices.ContainsFunc(FindingKinds, func(k KindOf) bool { return k.Kind == q.Kind }) {

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// pulseBeat moves the queue's pulse: change is what an event does to the counts, nil
-// for one that only shows that time went on.
+// pulseBeat updates the state of the queue and finds its silences, gaps and excess. change
+// updates the counts for an event; nil if the event changes none.
 func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) error {
 	if err := findStale(tx, e); err != nil {
 		return err
@@ -27,7 +27,7 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	if !seen {
 		*pulse = pulseRow{Hard: work.DefaultPolicy().HardLimit, Progress: e.Time, ProgressAt: e.Position, Gap: pulse.Gap}
 	}
-	// While nothing waits there may be nothing to record.
+	// If no items are pending, there may be nothing to record.
 	if quiet := e.Time.Sub(pulse.Last); seen && quiet >= silentFor && pulse.Pending > 0 && e.Type != (admin.RecordingGap{}).EventType() {
 		if err := find(tx, e, FindingGap, Warning, "behind "+pulse.LastPosition.String(), func(row *FindingRow) {
 			row.evidence(pulse.LastPosition, "")
@@ -68,7 +68,7 @@ func pulseBeat(tx projections.Tx, e domain.Envelope, change func(*pulseRow)) err
 	return findingsPulseTable.PutShared(tx, "queue", pulse)
 }
 
-// quiet is since when something was pending and nothing happened to it.
+// quiet returns the time since which items have been pending without progress.
 func (p *pulseRow) quiet() time.Time {
 	quiet := p.Progress
 	for _, since := range []time.Time{p.Waiting, p.Gap} {
@@ -79,7 +79,7 @@ func (p *pulseRow) quiet() time.Time {
 	return quiet
 }
 
-// gap notes that nothing is known of the time before a moment.
+// gap notes that the log lacks what happened before a time.
 func (p *pulseRow) gap(until time.Time) {
 	if until.After(p.Gap) {
 		p.Gap = until
@@ -102,7 +102,7 @@ func were(items int) string {
 	return fmt.Sprintf("%d items were", items)
 }
 
-// progress notes that something was claimed, reported on or finished.
+// progress notes that an item was claimed, reported on or finished.
 func (p *pulseRow) progress(e domain.Envelope) {
 	if e.Time.After(p.Progress) {
 		p.Progress = e.Time

@@ -10,14 +10,14 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// quorumRow is how many voters answer, as one observer with its own clock says.
+// quorumRow is the number of voters that answer one observer, by the observer's clock.
 type quorumRow struct {
 	Below    bool          `json:"below"`
 	Last     time.Time     `json:"last"`
-	Times    int           `json:"times"`    // it fell below the quorum
-	Lost     time.Duration `json:"lost"`     // it was below in all
-	Observed time.Duration `json:"observed"` // from the first report to the last
-	Worst    int           `json:"worst"`    // fewest voters that answered
+	Times    int           `json:"times"`    // number of times that it fell below the quorum
+	Lost     time.Duration `json:"lost"`     // total time below the quorum
+	Observed time.Duration `json:"observed"` // time from the first report to the last
+	Worst    int           `json:"worst"`    // the fewest voters that answered
 }
 
 func findVoterOnline(tx projections.Tx, e domain.Envelope, event election.VoterOnline) error {
@@ -38,7 +38,7 @@ func findQuorum(tx projections.Tx, e domain.Envelope, event admin.QuorumObserved
 	return findVoters(tx, e, string(event.Observer), event.Alive, event.Voters, event.Quorum)
 }
 
-// findVoter finds a voter that comes and goes too often.
+// findVoter finds a voter that often stops and starts to answer.
 func findVoter(tx projections.Tx, e domain.Envelope, voter domain.NodeID, level string) error {
 	found, err := burst(tx, e, "voter\x00"+projections.Pair(string(voter), e.Meta.Node), level, flapEdges)
 	if err != nil || len(found) == 0 {
@@ -50,8 +50,9 @@ func findVoter(tx projections.Tx, e domain.Envelope, voter domain.NodeID, level 
 	})
 }
 
-// findVoters follows how many voters answer an observer: below the quorum nothing
-// can be decided, and a quorum that is no majority decides nothing for good.
+// findVoters follows the number of voters that answer an observer. Below the quorum
+// nothing can be decided. A quorum that is not a majority is a finding too, because two
+// leaders can both have one.
 func findVoters(tx projections.Tx, e domain.Envelope, observer string, alive, voters, quorum int) error {
 	if 2*quorum <= voters {
 		if err := find(tx, e, FindingMajority, Critical, fmt.Sprintf("%d of %d", quorum, voters), func(row *FindingRow) {
@@ -74,7 +75,7 @@ func findVoters(tx projections.Tx, e domain.Envelope, observer string, alive, vo
 	}
 	passed := max(e.Time.Sub(row.Last), 0)
 	if pulse.Gap.After(row.Last) {
-		row.Below, passed = false, 0 // how it was in what was not recorded is not known
+		row.Below, passed = false, 0 // the state in a period that was not recorded is not known
 	}
 	if seen {
 		row.Observed += passed

@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// findUnadded checks that an item's first fact is that it exists. Streams start with
-// revision 0, so whatever else stands there is about an item nobody added.
+// findUnadded checks that the first event of an item is the one that adds it. Revisions
+// begin with 0, so any other event with revision 0 is about an item that was never added.
 func findUnadded(tx projections.Tx, e domain.Envelope, id domain.TaskID) error {
 	if e.Revision != 0 {
 		return nil
@@ -32,12 +32,12 @@ func findSpawned(tx projections.Tx, e domain.Envelope, event work.Spawned) error
 		}
 	}
 	if strings.HasPrefix(event.Origin, work.OriginRecorded) {
-		return pulseBeat(tx, e, nil) // for how long it is pending stands in logs that are not here
+		return pulseBeat(tx, e, nil) // earlier logs, which are not here, say how long it has been pending
 	}
 	return pulseBeat(tx, e, func(p *pulseRow) { p.Pending++ })
 }
 
-// CountOf is a number with its noun: 1 item, 2 items.
+// CountOf returns a number with its noun: 1 item, 2 items.
 func CountOf(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -20,13 +20,14 @@ const (
 	nameRunes = 22
 )
 
-// drawing is an SVG in the making.
+// drawing is an SVG that is being written.
 type drawing struct {
 	body          strings.Builder
 	width, height int
 }
 
-// escaped is text as it may stand in an element: names come from outside.
+// escaped returns text with the characters of XML escaped, because names come from
+// outside.
 func escaped(text string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;").Replace(plain(text))
 }
@@ -47,7 +48,7 @@ func (d *drawing) rect(x, y, w, h int) {
 
 func (d *drawing) reach(x, y int) { d.width, d.height = max(d.width, x), max(d.height, y) }
 
-// String closes the drawing.
+// String ends the drawing and returns it.
 func (d *drawing) String() string {
 	w, h := d.width+svgMargin, d.height+svgMargin
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d">
@@ -56,8 +57,8 @@ func (d *drawing) String() string {
 `, w, h, w, h, w, h) + d.body.String() + "</svg>\n"
 }
 
-// SVG is the bracket as a drawing: a tree of a knock-out, else a table with a column
-// for each round, with a note at its foot. Equal brackets give equal bytes.
+// SVG returns the bracket as a drawing: a knock-out as a tree, anything else as a table
+// with a column for each round, with a note below. Equal brackets give equal bytes.
 func (b Bracket) SVG(note string) string {
 	d := &drawing{}
 	d.text(svgMargin, svgMargin+svgRow/2, "h", b.Title())
@@ -72,7 +73,7 @@ func (b Bracket) SVG(note string) string {
 	return d.String()
 }
 
-// tree draws the winners' rounds from left to right, and those of the losers below.
+// tree draws the winners' rounds from left to right, and the losers' rounds below.
 func (b Bracket) tree(d *drawing) {
 	top := svgMargin + 2*svgRow
 	for _, losers := range []bool{false, true} {
@@ -105,7 +106,7 @@ func (b Bracket) tree(d *drawing) {
 	}
 }
 
-// box draws a pairing of two: the winner's name is bold.
+// box draws a pairing of two players, with the name of the winner in bold.
 func (b Bracket) box(d *drawing, x, y int, p Pairing) {
 	d.rect(x, y, svgBox, 2*svgRow)
 	for i, name := range p.Players {
@@ -128,8 +129,8 @@ func (b Bracket) box(d *drawing, x, y int, p Pairing) {
 
 func short(name string) string { return domain.Clip(name, nameRunes) }
 
-// table draws the standings with what everybody did round by round: points, and
-// against whom by rank.
+// table draws the standings, with the points and the opponent's rank of every player in
+// every round.
 func (b Bracket) table(d *drawing) {
 	rank := map[string]int{}
 	for _, s := range b.Standings {
@@ -159,7 +160,7 @@ func (b Bracket) table(d *drawing) {
 	}
 }
 
-// cell is what a participant did in a round.
+// cell returns the result of a participant in a round.
 func (r Round) cell(name string, rank map[string]int) string {
 	for _, p := range r.Pairings {
 		at := slices.Index(p.Players, name)

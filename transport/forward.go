@@ -101,7 +101,7 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 		case <-changed:
 		case <-timer.C:
 		case <-closing:
-			if leader.Address == "" { // a caller of this node asks another one
+			if leader.Address == "" { // the client can ask another node
 				timer.Stop()
 				return h.noLeader(leader, last)
 			}

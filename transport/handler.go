@@ -124,9 +124,9 @@ func isRebound(r *http.Request) bool {
 	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
-// CloseStreams ends all event streams and refuses new ones, and commands wait for
-// a leader no longer. A server that shuts down waits for every request, and a
-// stream would not end otherwise.
+// CloseStreams ends all event streams and refuses new ones. Commands then do not wait for
+// a leader any more. A server that shuts down waits for every request, and a stream would
+// not end otherwise.
 func (h *Handler) CloseStreams() { h.closeOnce.Do(func() { close(h.closing) }) }
 
 // Server returns an HTTP server of the handler with timeouts against slow

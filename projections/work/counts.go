@@ -139,7 +139,7 @@ func Status(v projections.View, _ projections.NoQuestion) (StatusAnswer, error) 
 	return answer, nil
 }
 
-// SomeDepths is the question of Depths.
+// SomeDepths is the query of Depths.
 type SomeDepths struct {
 	Type   string `query:"type"`
 	Config string `query:"config_key"`

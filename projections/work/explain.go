@@ -26,8 +26,8 @@ func (q ExplainTask) At(now time.Time) ExplainTask {
 	return q
 }
 
-// ExplainAnswer has the gates of the item or node in question, and counts the nodes or
-// items that each gate is closed for.
+// ExplainAnswer has the gates of the item or node that was asked about, and counts the
+// nodes or items that each gate is closed for.
 type ExplainAnswer struct {
 	Verdict string           `json:"verdict"`
 	Gates   []nodesview.Gate `json:"gates"`

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// FinishedTasks is the question of TaskHistory.
+// FinishedTasks is the query of TaskHistory.
 type FinishedTasks struct {
 	State  string `query:"state"`
 	Type   string `query:"type"`

@@ -7,9 +7,9 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// MomentRow marks the position of an item's end and its time, so that questions about a
-// time find their place in the history. Clocks may run backwards: items that ended at or
-// after Position ended at or after At minus Back.
+// MomentRow marks the position of an item's end and its time, so that queries of a time
+// find their place in the history. Clocks may run backwards: items that ended at or after
+// Position ended at or after At minus Back.
 type MomentRow struct {
 	At       time.Time       `json:"at"`
 	Position domain.Position `json:"position"`

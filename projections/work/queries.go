@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// OneTask is the question of FindTask.
+// OneTask is the query of FindTask.
 type OneTask struct {
 	TaskID string `path:"id"`
 }
@@ -32,7 +32,7 @@ func FindTask(v projections.View, q OneTask) (TaskAnswer, error) {
 	return TaskAnswer{row}, err
 }
 
-// ManyTasks is the question of ListTasks.
+// ManyTasks is the query of ListTasks.
 type ManyTasks struct {
 	State  string `query:"state"`
 	Type   string `query:"type"`

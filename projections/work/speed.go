@@ -63,7 +63,7 @@ func SizeFor(v projections.View, taskType, config string, node domain.NodeID, po
 	return &work.Size{Units: answer.Games, NodeClass: class, Reason: answer.Reason}, nil
 }
 
-// SpeedQuestion is the question of Speeds.
+// SpeedQuestion is the query of Speeds.
 type SpeedQuestion struct {
 	Type   string `query:"type"`
 	Config string `query:"config_key"`

@@ -16,14 +16,14 @@ func asOutdated(err error, into **election.Outdated) bool { return errors.As(err
 
 var three = election.Electorate{Voters: []domain.NodeID{"a", "b", "c"}, Lease: time.Second}
 
-// A ballot under random requests, restarts and time: one vote per term, terms that
-// only grow, and a promise that lasts by the voter's own clock.
+// A ballot under random requests, restarts and times grants one vote a term, its terms
+// only grow, and its promises last by the voter's own clock.
 func TestBallotKeepsItsPromises(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b election.Ballot
 		now := time.Duration(0)
 		voted := map[uint64]domain.NodeID{}
-		var bound domain.NodeID // and until when, by what was answered
+		var bound domain.NodeID // the node that the answers bound the voter to, and until when
 		var until, longest time.Duration
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			now += time.Duration(rapid.IntRange(0, 1200).Draw(t, "ms")) * time.Millisecond
@@ -35,7 +35,7 @@ func TestBallotKeepsItsPromises(t *testing.T) {
 			var err error
 			lease := three.Lease
 			switch rapid.IntRange(0, 3).Draw(t, "kind") {
-			case 0: // restart: the clock begins anew
+			case 0: // a restart: the clock begins again
 				now = time.Duration(rapid.IntRange(0, 1000).Draw(t, "boot")) * time.Millisecond
 				if b, err = b.Save().Restore(now); err != nil {
 					t.Fatal(err)

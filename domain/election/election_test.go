@@ -21,7 +21,7 @@ func TestLeadershipAndMeasurementsNameTheirFaults(t *testing.T) {
 	asleep.To, nowhere.Member = "asleep", ""
 	for _, test := range []struct {
 		event domain.Event
-		want  string // the fields at fault, empty for none
+		want  string // the fields with faults; empty: none
 	}{
 		{election.LeaderChanged{Leader: "a", Term: 1}, ""},
 		{election.LeaderChanged{Term: 1}, ""},

@@ -12,9 +12,9 @@ import (
 
 var seeds = flag.Int("election.seeds", 200, "worlds that the simulation of elections plays")
 
-// Whatever the network, the clocks and the crashes do: one vote per term and voter,
-// terms that only grow, never two that hold the lease, one leader per term on the
-// log; and when it is over, one leads.
+// Under any faults of network, clocks and processes a voter grants one vote a term, terms
+// only grow, two nodes never hold the lease, and the log has one leader a term. After the
+// faults one node leads.
 func TestNeverTwoLead(t *testing.T) {
 	var failed []string
 	elections := 0
@@ -51,7 +51,7 @@ func TestNeverTwoLead(t *testing.T) {
 	}
 }
 
-// A voter that was cut off and comes back finds the leader and the term as they were.
+// A voter that was cut off and returns finds the leader and the term unchanged.
 func TestWhoReturnsDisturbsNobody(t *testing.T) {
 	for seed := range uint64(30) {
 		w := newWorld(seed, 3)
@@ -79,12 +79,12 @@ func TestWhoReturnsDisturbsNobody(t *testing.T) {
 	}
 }
 
-// A minority elects nobody, however long it waits.
+// A minority elects no leader, however long it waits.
 func TestAMinorityElectsNobody(t *testing.T) {
 	for _, voters := range []int{2, 3, 4, 5, 8} {
 		w := newWorld(uint64(voters), voters)
 		w.faults = false
-		for i := range (voters + 1) / 2 { // half of them or more are gone
+		for i := range (voters + 1) / 2 { // half of the voters or more are stopped
 			w.voters[i].up = false
 		}
 		w.play(100 * worldLease)

@@ -12,9 +12,9 @@ import (
 
 const worldLease = time.Second
 
-// world is voters in virtual time: clocks that drift by up to 10 % and begin anywhere
-// at each start, messages that are late, lost or out of order, partitions, also
-// one-way, crashes before and after an answer, and the log that has the last word.
+// world is voters in virtual time. Their clocks drift by up to 10 % and begin anywhere at
+// each start, messages are late, lost or reordered, partitions may be one-way, processes
+// crash before and after an answer, and the log decides.
 type world struct {
 	random  *rand.Rand
 	now     time.Duration
@@ -34,7 +34,7 @@ type simVoter struct {
 	at       int
 	up       bool
 	life     int
-	stalled  time.Duration // it does nothing before
+	stalled  time.Duration // the time before which the voter does nothing
 	offset   time.Duration
 	rate     float64
 	saved    election.Saved
@@ -87,7 +87,7 @@ func (w *world) electorate() election.Electorate {
 	return e
 }
 
-// clock reads a voter's clock.
+// clock returns the reading of a voter's clock.
 func (w *world) clock(v *simVoter) time.Duration {
 	return v.offset + time.Duration(float64(w.now)*v.rate)
 }
@@ -119,7 +119,7 @@ func (w *world) crash(v *simVoter) {
 	w.after(time.Duration(w.random.Int64N(int64(worldLease))*(1+w.random.Int64N(3))/2), func() { w.start(v) })
 }
 
-// wake plans the member's next move.
+// wake schedules the member's next Tick.
 func (w *world) wake(v *simVoter) {
 	life, due := v.life, v.member.Next()
 	w.awake(v, time.Duration(float64(due-w.clock(v))/v.rate)+time.Microsecond, func() {
@@ -137,10 +137,10 @@ func (w *world) wake(v *simVoter) {
 	})
 }
 
-// draw is in [0, 1), and small more often than not.
+// draw returns a number in [0, 1), most often a small one.
 func (w *world) draw() float64 { return w.random.Float64() * w.random.Float64() * w.random.Float64() }
 
-// awake does something after a time, once the voter is not stalled.
+// awake runs do after a time, once the voter is not stalled.
 func (w *world) awake(v *simVoter, d time.Duration, do func()) {
 	w.after(d, func() {
 		if w.now < v.stalled {
@@ -151,7 +151,7 @@ func (w *world) awake(v *simVoter, d time.Duration, do func()) {
 	})
 }
 
-// went follows up on what a member came to.
+// went acts on the member's state after a step.
 func (w *world) went(v *simVoter, ask election.Ask, asks bool) {
 	if asks {
 		for _, to := range w.voters {
@@ -164,7 +164,7 @@ func (w *world) went(v *simVoter, ask election.Ask, asks bool) {
 	w.wake(v)
 }
 
-// record appends the change of leader, as the log takes it: not in an older term.
+// record appends the change of leader if the log accepts it: not one of an older term.
 func (w *world) record(v *simVoter, term uint64) {
 	life := v.life
 	w.after(w.delay(), func() {
@@ -191,7 +191,7 @@ func (w *world) delay() time.Duration {
 	return time.Duration(w.random.Int64N(int64(worldLease / 50)))
 }
 
-// reaches tells whether a message gets through, by the partitions of now.
+// reaches reports whether a message gets through the partitions of now.
 func (w *world) reaches(from, to *simVoter) bool {
 	return from == to || !w.cut[[2]int{from.at, to.at}] && (!w.faults || w.random.IntN(20) > 0)
 }
@@ -233,7 +233,8 @@ func (w *world) send(from, to *simVoter, ask election.Ask) {
 	}
 }
 
-// voted has a voter answer, saved before; it may crash in between.
+// voted returns the answer of a voter, whose ballot is saved first. The voter may crash in
+// between.
 func (w *world) voted(from, to *simVoter, ask election.Ask) (election.Answer, bool) {
 	facts := election.VoterFacts{Voter: to.id, Electorate: w.electorate(), Now: w.clock(to)}
 	answer := election.Answer{Round: ask.Round, Voter: to.id}
@@ -280,7 +281,7 @@ func (w *world) voted(from, to *simVoter, ask election.Ask) (election.Answer, bo
 	return answer, true
 }
 
-// check looks whether more than one may lead right now.
+// check finds more than one node that may lead now.
 func (w *world) check() {
 	var holders []string
 	for _, v := range w.voters {
@@ -294,7 +295,7 @@ func (w *world) check() {
 	}
 }
 
-// play runs until a moment, or until something is wrong.
+// play runs until a time, or until a rule is broken.
 func (w *world) play(until time.Duration) {
 	for len(w.agenda) > 0 && w.wrong == "" && w.agenda[0].at <= until {
 		next := heap.Pop(&w.agenda).(moment)
@@ -305,7 +306,7 @@ func (w *world) play(until time.Duration) {
 	w.now = max(w.now, until)
 }
 
-// trouble cuts, heals and crashes now and then.
+// trouble causes and ends partitions and crashes at random.
 func (w *world) trouble() {
 	if !w.faults {
 		return
@@ -313,7 +314,7 @@ func (w *world) trouble() {
 	switch w.random.IntN(5) {
 	case 0:
 		clear(w.cut)
-	case 1: // two sides, cut both ways or one
+	case 1: // two sides, cut off in both directions or in one
 		side, both := w.random.IntN(1<<len(w.voters)), w.random.IntN(2) == 0
 		for a := range w.voters {
 			for b := range w.voters {
@@ -329,7 +330,7 @@ func (w *world) trouble() {
 		v := w.voters[w.random.IntN(len(w.voters))]
 		v.stalled = w.now + time.Duration(w.random.Int64N(int64(3*worldLease)))
 	default:
-		for _, v := range w.voters { // whoever leads is struck more
+		for _, v := range w.voters { // the leader is hit more often
 			if v.member.Holds(w.clock(v)) && w.random.IntN(2) == 0 {
 				if w.random.IntN(2) == 0 {
 					v.stalled = w.now + time.Duration(w.random.Int64N(int64(3*worldLease)))

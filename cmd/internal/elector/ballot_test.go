@@ -39,7 +39,7 @@ func TestVotesSurviveCrashes(t *testing.T) {
 	}
 }
 
-// A vote that cannot be saved is not given.
+// A vote that cannot be saved is not granted.
 func TestNoVoteWithoutADisk(t *testing.T) {
 	for _, op := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileSync, errorfs.OpRename} {
 		broken := errorfs.InjectorFunc(func(o errorfs.Op) error {
@@ -81,7 +81,7 @@ func FuzzReadBallot(f *testing.F) {
 			return
 		}
 		if b, err := saved.Restore(0); err == nil && b.Save() != saved && b.Term > 0 {
-			// Durations are kept to the microsecond.
+			// Durations are saved to the microsecond.
 			if d := float64(b.Save().LeaseSeconds - saved.LeaseSeconds); d > 1e-6 || d < -1e-6 {
 				t.Errorf("want %+v kept, found %+v", saved, b.Save())
 			}

@@ -16,8 +16,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Through kills, partitions and restarts only the leader of the newest term appends,
-// and whoever is cut off stops by itself.
+// Under kills, partitions and restarts only the leader of the newest term appends, and a
+// leader that is cut off steps down by itself.
 func TestOnlyTheLeaderAppends(t *testing.T) {
 	for seed := range uint64(6) {
 		synctest.Test(t, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestOnlyTheLeaderAppends(t *testing.T) {
 				<-time.After(time.Duration(random.Int64N(int64(3 * lease))))
 				ids := p.ids()
 				random.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
-				if m := p.leader(); m != nil { // it is cut off first
+				if m := p.leader(); m != nil { // the leader is the one that may be cut off
 					at := slices.Index(ids, m.id)
 					ids[0], ids[at] = ids[at], ids[0]
 				}
@@ -70,7 +70,8 @@ func TestOnlyTheLeaderAppends(t *testing.T) {
 	}
 }
 
-// A leader that is killed is followed by another; one that resigns at once.
+// After a leader was killed, another node is elected when its lease has ended; after one
+// that resigned, at once.
 func TestSomebodyFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 3)
@@ -90,7 +91,7 @@ func TestSomebodyFollows(t *testing.T) {
 		if took := time.Since(killed); took > 3*lease {
 			t.Errorf("want another leader within three leases, took %v", took)
 		}
-		first.start() // its ballot is as it was
+		first.start() // its ballot did not change
 		<-time.After(5 * lease)
 		if p.leader() != second {
 			t.Errorf("want the leader as it was once %s is back", first.id)
@@ -109,13 +110,13 @@ func TestSomebodyFollows(t *testing.T) {
 	})
 }
 
-// Voters are not free while an append of the leader that resigns is under way.
+// Voters are not released while an append of the leader that resigns is in progress.
 func TestWhoResignsWaitsForAppends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 3)
 		defer p.end()
 		leader := p.settle()
-		<-time.After(lease) // everybody has heard of it
+		<-time.After(lease) // all members have received a heartbeat
 		p.log.stalled.Store(true)
 		appended, resigned := make(chan error, 1), make(chan struct{})
 		go func() { appended <- leader.append("slow") }()
@@ -137,8 +138,8 @@ func TestWhoResignsWaitsForAppends(t *testing.T) {
 	})
 }
 
-// Without a majority nobody leads, commands name the voters that are missed, and the
-// leader that was cut off says no to confirm itself.
+// Without a majority no node leads, errors of commands name the voters that do not answer,
+// and the leader that was cut off cannot confirm that it leads.
 func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 3)
@@ -178,7 +179,7 @@ func TestWithoutAMajorityNobodyLeads(t *testing.T) {
 	})
 }
 
-// An append that hangs is over before another node can lead.
+// An append that hangs ends before another node can lead.
 func TestAnAppendEndsWithTheLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 3)
@@ -207,8 +208,8 @@ func TestAnAppendEndsWithTheLease(t *testing.T) {
 	})
 }
 
-// A second process that the log says leads now stops the first one, lease or not:
-// two nodes were given different lists of voters.
+// A second process that leads by the log stops the first one, even during its lease: two
+// nodes were given different lists of voters.
 func TestTheLogHasTheLastWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t, 1)

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/domain/election"
 )
 
-// A voter that starts again has its vote still, and takes its promise for unbroken.
+// A voter that starts again still has its vote, and keeps its promise.
 func Example() {
 	disk := vfs.NewMem()
 	config := elector.VoterConfig{

@@ -25,10 +25,10 @@ import (
 
 const lease = time.Second
 
-// slowLog is a shared log that takes a while, and honours the end of its caller's time.
+// slowLog is a shared log whose calls take time and end with the context of the caller.
 type slowLog struct {
 	*eventlog.Memory
-	stalled *atomic.Bool // appends of items take for ever, but no longer than their caller's time
+	stalled *atomic.Bool // appends of items hang until the context of the caller ends
 }
 
 func (s slowLog) Close() error { return nil }
@@ -62,7 +62,7 @@ func (s slowLog) Append(ctx context.Context, stream domain.StreamID, expected do
 	return s.Memory.Append(ctx, stream, expected, events...)
 }
 
-// party is nodes that share a log and may not hear each other.
+// party are nodes that share a log and may be cut off from each other.
 type party struct {
 	t       *testing.T
 	log     slowLog
@@ -84,7 +84,7 @@ type member struct {
 	served atomic.Pointer[elector.Voter] // nil while the process is not running
 }
 
-// wire is the way from one member to another.
+// wire is the connection from one member to another.
 type wire struct {
 	from, to *member
 }
@@ -188,7 +188,7 @@ func (m *member) start() {
 	}()
 }
 
-// kill ends a member without a word.
+// kill ends a member without a resignation.
 func (m *member) kill() {
 	m.served.Store(nil)
 	m.stop()
@@ -204,7 +204,7 @@ func (p *party) leader() *member {
 	return nil
 }
 
-// settle waits until somebody leads.
+// settle waits until a node leads.
 func (p *party) settle() *member {
 	p.t.Helper()
 	for range 200 {
@@ -239,8 +239,8 @@ func (m *member) append(key string) error {
 	return err
 }
 
-// check reads the log: a leader per term, terms that grow, and nothing of an older
-// term behind a newer leader.
+// check reads the log: each term has one leader, terms grow, and no event of an older term
+// is after a newer leader.
 func (p *party) check() (leaders int) {
 	p.t.Helper()
 	var newest election.LeaderChanged

@@ -11,10 +11,10 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// raft is a log that elects by itself.
+// raft is a log that elects its leader itself.
 type raft struct {
 	leader eventlog.Leader
-	behind domain.NodeID // nobody is handed to who lacks entries
+	behind domain.NodeID // leadership is not transferred to this node, because it lacks entries
 }
 
 func (r *raft) Leader() eventlog.Leader             { return r.leader }
@@ -28,8 +28,8 @@ func (r *raft) Transfer(_ context.Context, to domain.NodeID) error {
 	return nil
 }
 
-// With a log that elects by itself, a vote asks its leader to hand over, and nothing
-// that is said of terms and leaders changes any.
+// With a log that elects its leader, a vote asks the leader to hand over, and no heartbeat
+// changes a leader or a term.
 func TestAReplicatedLogElectsByItself(t *testing.T) {
 	log := &raft{leader: eventlog.Leader{NodeID: "a", Term: 5, Self: true}, behind: "c"}
 	voter := elector.Replicated{Node: "a", Log: log, Voters: func(context.Context) ([]domain.NodeID, error) { return []domain.NodeID{"a", "b", "c"}, nil }}

@@ -18,8 +18,9 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// A hub that floods, lies or talks nonsense has nothing done that it may not, takes
-// no memory, and is asked again; the node goes on with a hub that behaves.
+// A hub that sends too much, or calls and answers that are not valid, cannot make the
+// agent run what it may not run or use much memory. The agent retries it, and goes on with
+// a hub that behaves.
 func TestAHubThatFloods(t *testing.T) {
 	flood := func() wire.Polled {
 		var calls []wire.Delivery
@@ -64,7 +65,7 @@ func TestAHubThatFloods(t *testing.T) {
 		case 4:
 			w.WriteHeader(http.StatusTeapot)
 			return
-		case 5: // calls that no hub may pass on, and one that it may
+		case 5: // calls that no hub may deliver, and one that it may
 			answer = wire.Polled{Calls: []wire.Delivery{
 				{CallID: "other", Request: relaydomain.Request{Target: "gpu-8", Method: "GET", Path: "/flood"}},
 				{CallID: "method", Request: relaydomain.Request{Target: "gpu-9", Method: "CONNECT", Path: "/flood"}},
@@ -130,7 +131,7 @@ func TestAHubThatFloods(t *testing.T) {
 	}
 }
 
-// What a hub delivers is answered with something that can go back, whatever it is.
+// The answer to any delivery can be sent to the hub.
 func FuzzDelivery(f *testing.F) {
 	f.Add([]byte(`{"call_id":"a","target":"n","method":"POST","path":"/x?y=%20","content_type":"text/plain","body_base64":"AAE=","header":{"Rift-Actor":"a"}}`))
 	f.Add([]byte(`{"call_id":"a","target":"n","method":"GET","path":"/%zz"}`))

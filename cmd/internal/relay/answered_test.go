@@ -18,8 +18,8 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// unwritten is a node whose log takes no command of a kind for a while, as one without a
-// leader.
+// unwritten is a node whose log refuses commands of one type for a while, as a log without
+// a leader does.
 type unwritten struct {
 	transport.Backend
 	kind        string
@@ -34,8 +34,8 @@ func (u unwritten) Do(ctx context.Context, call transport.Call) (commands.Result
 	return u.Backend.Do(ctx, call)
 }
 
-// A call whose answer is on its way to the log is answered: who makes it again is told the
-// same, and nobody is given it again.
+// A call whose answer is being appended counts as answered: a caller that repeats it gets
+// the same answer, and it is not delivered again.
 func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 	s := serve(t, "hub", eventlog.NewMemory())
 	slow := unwritten{s.node.Backend(), relaycmd.AnswerCall{}.CommandType(), make(chan struct{}), make(chan struct{})}
@@ -65,7 +65,7 @@ func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 		written <- err
 	}()
 	<-slow.taken
-	go forward() // while the log does not have it
+	go forward() // while the log does not have the answer
 	for range 2 {
 		if got := <-told; got != `"once"` {
 			t.Errorf("want the answer, found %s", got)
@@ -88,8 +88,8 @@ func TestAnAnswerThatIsNotWrittenYetStands(t *testing.T) {
 	}
 }
 
-// The answer to a call that was made before, and is made again, may come before the log
-// has the new one: it stands, and comes once more without harm.
+// The answer to a call of an earlier round may arrive before the log has the repeated
+// call. It counts, and a second answer does no harm.
 func TestAnAnswerComesBeforeItsCall(t *testing.T) {
 	s := serve(t, "hub", eventlog.NewMemory())
 	slow := unwritten{s.node.Backend(), relaycmd.QueueCall{}.CommandType(), make(chan struct{}), make(chan struct{})}
@@ -128,8 +128,8 @@ func TestAnAnswerComesBeforeItsCall(t *testing.T) {
 	}
 }
 
-// A call whose deadline came is given to nobody, though the log does not say yet that it
-// expired and its caller makes it again.
+// A call whose deadline has passed is not delivered, even if its expiry is not recorded
+// yet and its caller repeats it.
 func TestAnExpiredCallIsNotGivenOutAgain(t *testing.T) {
 	s := serve(t, "hub", eventlog.NewMemory())
 	var ahead atomic.Int64
@@ -150,7 +150,7 @@ func TestAnExpiredCallIsNotGivenOutAgain(t *testing.T) {
 	}
 	given := make(chan int, 1)
 	go func() {
-		polled, _ := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9"}) // which the hub's end refuses
+		polled, _ := hub.Poll(t.Context(), target, wire.Poll{NodeID: "gpu-9"}) // the end of the hub makes it fail
 		given <- len(polled.Calls)
 	}()
 	for hub.Counts().Polls == 0 {

@@ -11,8 +11,9 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// The calls that wait by the log count against the limits of a hub from its start, also
-// those for nodes that have not registered again. Those over its limits are refused.
+// The calls that wait by the log count against the limits of a hub from its start,
+// including those to nodes that have not registered again. Calls over the limits are
+// refused.
 func TestBoundsHoldOverARestart(t *testing.T) {
 	limits := wire.Limits{Mailboxes: 2, Polls: 1, NodeCalls: 2, NodeBytes: 1000, Calls: 3, Bytes: 1000}
 	hub, s := hubOf(t, limits)

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/relay"
 )
 
-// An agent knocks at a hub that refuses it until its context ends.
+// An agent retries a hub that refuses it until the context ends.
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
 	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

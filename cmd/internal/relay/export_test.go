@@ -9,7 +9,7 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// Run has a handler answer a call to a node.
+// Run runs a call to a node with a handler.
 func Run(node domain.NodeID, one wire.Delivery, handler http.Handler) relay.Response {
 	a := &Agent{config: AgentConfig{Node: node, Handler: handler}}
 	return a.run(context.Background(), one)

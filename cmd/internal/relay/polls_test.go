@@ -19,8 +19,8 @@ import (
 	wire "github.com/ringrift/rift/transport/relay"
 )
 
-// A full mailbox and a full hub refuse, say so, and count it; other mailboxes and
-// what was taken before are as they were.
+// A full mailbox and a full hub refuse calls, with an error that says so, and count them.
+// Other mailboxes, and calls accepted before, are not affected.
 func TestBoundsOfMailboxes(t *testing.T) {
 	hub, _ := hubOf(t, wire.Limits{Mailboxes: 2, Polls: 1, NodeCalls: 3, NodeBytes: 100, Calls: 5, Bytes: 1000})
 	me := transport.Caller{Key: "me"}
@@ -61,7 +61,7 @@ func TestBoundsOfMailboxes(t *testing.T) {
 	if counts := hub.Counts(); counts.Refused != 3 || counts.Calls != 5 || counts.Forwarded != 5 {
 		t.Errorf("%+v", counts)
 	}
-	// What is answered makes room.
+	// A call that was answered makes room.
 	polled, err := hub.Poll(t.Context(), me, wire.Poll{NodeID: "a"})
 	if err != nil || len(polled.Calls) != 3 {
 		t.Fatalf("%+v %v", polled, err)
@@ -76,8 +76,8 @@ func TestBoundsOfMailboxes(t *testing.T) {
 	}
 }
 
-// Calls are answered in any order, each poll gets others, and a poll whose node
-// went away gives its calls back.
+// Calls are answered in any order, every poll gets different calls, and the calls of a
+// poll whose node has gone are delivered again.
 func TestEachCallGoesToOnePoll(t *testing.T) {
 	hub, _ := hubOf(t, wire.Limits{})
 	me := transport.Caller{Key: "me"}
@@ -191,7 +191,7 @@ func TestAThousandPollsWait(t *testing.T) {
 	}
 }
 
-// held is the bytes of what is reachable and of stacks.
+// held returns the bytes of the live heap and of stacks.
 func held() int64 {
 	runtime.GC()
 	runtime.GC()

@@ -26,9 +26,9 @@ func TestMain(m *testing.M) {
 
 const secret = "a-secret-that-no-log-may-have"
 
-// A node behind an agent is called through its address at two hubs: the caller's
-// credential is checked by it, the caller's key makes a repetition one command,
-// and no log has the credential.
+// A node behind an agent is called through its address at two hubs. The node checks the
+// caller's credential, a repetition with the caller's key is one command, and no log has
+// the credential.
 func TestCallsThroughTwoHubs(t *testing.T) {
 	token := transport.Token{Name: "ann", Secret: secret}
 	target := serve(t, "gpu-9", eventlog.NewMemory(), token)
@@ -54,12 +54,12 @@ func TestCallsThroughTwoHubs(t *testing.T) {
 	if status != http.StatusOK || !strings.Contains(answer, `"task_type":"selfplay"`) {
 		t.Errorf("a question through a hub: %d %s", status, answer)
 	}
-	// Bob is known to the hub, not to the node.
+	// Only the hub knows Bob, the node does not.
 	status, answer = call(t, "GET", hubs[1]+"/relay/to/gpu-9/work/status", "", map[string]string{"Authorization": "Bearer another-secret-of-bob"})
 	if status != http.StatusUnauthorized || !strings.Contains(answer, "the token is not a known one") {
 		t.Errorf("a caller that the node does not know: %d %s", status, answer)
 	}
-	// What the node says of its own comes back as it said it.
+	// The node's own error comes back unchanged.
 	ann["Idempotency-Key"] = "k2"
 	status, answer = call(t, "POST", hubs[0]+"/relay/forward", `{"target":"gpu-9","method":"POST","path":"/work/nothing","body":{}}`, ann)
 	if forwarded := decode[wire.Forwarded](t, answer); status != http.StatusOK || forwarded.Status != http.StatusNotFound || !bytes.Contains(forwarded.Body, []byte(`"not_found"`)) {
@@ -77,8 +77,8 @@ func TestCallsThroughTwoHubs(t *testing.T) {
 	}
 }
 
-// The hub is killed while a call waits, and comes back on its log: the node finds
-// it again, and the call that was asked for before is answered once.
+// The hub is killed while a call waits, and starts again on its log. The node registers
+// with it again, and the earlier call is answered once.
 func TestAHubComesBack(t *testing.T) {
 	log := eventlog.NewMemory()
 	target := serve(t, "gpu-9", eventlog.NewMemory())
@@ -111,13 +111,13 @@ func TestAHubComesBack(t *testing.T) {
 	if response.StatusCode != http.StatusGatewayTimeout {
 		t.Fatalf("want a time-out, found %d", response.StatusCode)
 	}
-	// The call was taken, by a node that did not live to answer it.
+	// The call was delivered to a node that was killed before it answered.
 	if _, answer := call(t, "POST", server.URL+"/relay/poll", `{"node_id":"gpu-9"}`, nil); !strings.Contains(answer, "/work/add") {
 		t.Fatal(answer)
 	}
 	show(away)
 	first.stop()
-	behind(t, "gpu-9", "", target.handler, server.URL) // knocks at a hub that is not there
+	behind(t, "gpu-9", "", target.handler, server.URL) // it retries a hub that does not answer
 	second := serve(t, "hub", log)
 	t.Cleanup(second.node.EndWaits)
 	show(second.handler)
@@ -128,9 +128,9 @@ func TestAHubComesBack(t *testing.T) {
 	if n := count(t, target.log, "TASK_SPAWNED"); n != 1 {
 		t.Errorf("want one item, found %d", n)
 	}
-	// The answer is the hub's now, though the node is gone.
+	// The hub has the answer, even after the node was stopped.
 	again := ""
-	for range 100 { // it is given before it is written down
+	for range 100 { // the answer is returned before it is in the log
 		if status, again = call(t, "POST", server.URL+"/relay/forward", ask, key); status == http.StatusOK {
 			break
 		}
@@ -140,8 +140,8 @@ func TestAHubComesBack(t *testing.T) {
 	}
 }
 
-// A call that came with a credential waits, after a crash of the hub, until its
-// caller shows it again: the hub has it nowhere but in memory.
+// A call that came with a credential waits after a crash of the hub until its caller
+// repeats it, because the hub has credentials in memory only.
 func TestACredentialIsShownAgain(t *testing.T) {
 	log := eventlog.NewMemory()
 	ask := wire.Forward{Request: relaydomain.Request{Target: "gpu-9", Method: "POST", Path: "/work/add", Body: []byte(`{}`)}, Wait: new(domain.Seconds)}
@@ -187,8 +187,8 @@ func TestACredentialIsShownAgain(t *testing.T) {
 	}
 }
 
-// A node that registers again is one that started again: what it had taken and did
-// not answer is delivered once more, and what it had answered is not.
+// A node that registers again has been started again: calls that were delivered but not
+// answered are delivered once more, and answered ones are not.
 func TestANodeStartsAgain(t *testing.T) {
 	hub, s := hubOf(t, wire.Limits{})
 	me := transport.Caller{Key: "me"}

@@ -85,7 +85,7 @@ func behind(t testing.TB, name, token string, target http.Handler, hubs ...strin
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// call makes a request until it is not refused for a reason that may pass.
+// call sends a request, and repeats it while it is refused for a reason that may pass.
 func call(t testing.TB, method, url, body string, header map[string]string) (int, string) {
 	t.Helper()
 	for {
@@ -121,7 +121,7 @@ func listen(t testing.TB, s *served) string {
 	return server.URL
 }
 
-// count counts the events of a type on a log.
+// count counts the events of a type in a log.
 func count(t testing.TB, log eventlog.Log, eventType string) int {
 	t.Helper()
 	n := 0
@@ -142,7 +142,7 @@ func decode[T any](t testing.TB, text string) (v T) {
 	return v
 }
 
-// hubOf makes a hub on a memory log, for tests that ask it directly.
+// hubOf returns a hub on a log in memory, for tests that call it directly.
 func hubOf(t testing.TB, limits wire.Limits) (*relay.Hub, *served) {
 	t.Helper()
 	s := serve(t, "hub", eventlog.NewMemory())

@@ -16,15 +16,15 @@ import (
 	"github.com/ringrift/rift/domain/swim"
 )
 
-// group is members in one process with memberlist's settings for a LAN, however they are
-// carried.
+// group are members in one process with memberlist's settings for a LAN, over HTTP or over
+// memberlist's own transport.
 type group struct {
-	kill func() // the last one
+	kill func() // kills the last member
 	dead func() int
 	stop func()
 }
 
-// ours makes members over HTTP, which lose a share of the packets that come.
+// ours starts members over HTTP that lose a share of the received packets.
 func ours(b *testing.B, count int, loss float64) group {
 	b.Helper()
 	var boxes []*box
@@ -67,7 +67,7 @@ func ours(b *testing.B, count int, loss float64) group {
 			return deaths
 		},
 		stop: func() {
-			for _, one := range boxes { // the last words of each to all others are not measured
+			for _, one := range boxes { // what all other members send when they leave is not measured
 				if err := one.Kill(); err != nil {
 					b.Error(err)
 				}
@@ -81,7 +81,7 @@ func ours(b *testing.B, count int, loss float64) group {
 	}
 }
 
-// lossy is memberlist's own way over UDP and TCP, but that it loses a share of the packets.
+// lossy is memberlist's transport over UDP and TCP, which loses a share of the packets.
 type lossy struct {
 	memberlist.NodeAwareTransport
 	loss float64
@@ -98,14 +98,14 @@ func (l lossy) WriteToAddress(p []byte, to memberlist.Address) (time.Time, error
 	return l.NodeAwareTransport.WriteToAddress(p, to)
 }
 
-// deaths counts who a member saw go.
+// deaths counts the members that one member has seen leave.
 type deaths struct{ seen atomic.Int64 }
 
 func (*deaths) NotifyJoin(*memberlist.Node)    {}
 func (*deaths) NotifyUpdate(*memberlist.Node)  {}
 func (d *deaths) NotifyLeave(*memberlist.Node) { d.seen.Add(1) }
 
-// theirs makes members of memberlist alone.
+// theirs starts members with memberlist's own transport.
 func theirs(b *testing.B, count int, loss float64) group {
 	b.Helper()
 	var lists []*memberlist.Memberlist
@@ -157,8 +157,8 @@ func theirs(b *testing.B, count int, loss float64) group {
 	}
 }
 
-// How long it takes until all members see a death, over HTTP and in memberlist's own way
-// with the same settings, in turn.
+// Measures how long it takes until all members have noticed a death, over HTTP and over
+// memberlist's own transport with the same settings, in turn.
 func BenchmarkEverybodySeesADeath(b *testing.B) {
 	for _, count := range []int{16, 64} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {
@@ -180,8 +180,8 @@ func BenchmarkEverybodySeesADeath(b *testing.B) {
 	}
 }
 
-// How many members that are alive are called dead when one packet of twenty is lost, in
-// a minute of each way.
+// Counts the live members that are declared dead within a minute when one packet of twenty
+// is lost, over each transport.
 func BenchmarkFalseDeaths(b *testing.B) {
 	for _, count := range []int{16, 64} {
 		b.Run(fmt.Sprint(count), func(b *testing.B) {

@@ -25,7 +25,7 @@ import (
 	wire "github.com/ringrift/rift/transport/swim"
 )
 
-// Everybody sees a death; TestMembersInVirtualTime has it of sixteen.
+// All members notice a death. TestMembersInVirtualTime tests that with sixteen members.
 func TestEverybodySeesADeath(t *testing.T) {
 	const count = 5
 	boxes := cluster(t, count, nil)
@@ -44,13 +44,13 @@ func TestEverybodySeesADeath(t *testing.T) {
 	})
 }
 
-// A node that nothing reaches for a while is suspected, and is alive again when it
-// can say so; nobody ever calls it dead.
+// A node that cannot be reached for a while is suspected, and is alive again once it can
+// refute that. No member ever declares it dead.
 func TestAFalseSuspicionIsRefuted(t *testing.T) {
 	boxes := cluster(t, 4, func(_ int, c *membership.Config) {
 		c.Tune = func(tune *memberlist.Config) {
 			fast(tune)
-			tune.SuspicionMult = 400 // a suspicion lasts as long as a busy machine may take
+			tune.SuspicionMult = 400 // so that a suspicion outlasts the delays of a busy machine
 		}
 	})
 	victim := boxes[3]
@@ -83,7 +83,7 @@ func TestAFalseSuspicionIsRefuted(t *testing.T) {
 	}
 }
 
-// Who leaves is not dead, and who comes back after that is alive.
+// A node that leaves is not declared dead, and is alive when it comes back.
 func TestLeavingAndComingBack(t *testing.T) {
 	boxes := cluster(t, 3, nil)
 	boxes[2].stop()
@@ -96,7 +96,7 @@ func TestLeavingAndComingBack(t *testing.T) {
 	})
 }
 
-// A member knocks until somebody is there, and says why nobody is.
+// A member retries to join until another member answers, and its status has the error.
 func TestJoiningIsTriedAgain(t *testing.T) {
 	seed := newBox(t, "seed")
 	early := newBox(t, "early").start(t, membership.Config{Join: []string{seed.server.URL}})
@@ -108,8 +108,8 @@ func TestJoiningIsTriedAgain(t *testing.T) {
 	await(t, "both", func() bool { return early.count(t, swim.SwimAlive) == 2 && seed.count(t, swim.SwimAlive) == 2 })
 }
 
-// Whoever has not the cluster's key, or another cluster's name, is not let in, and
-// garbage is refused; what the members know stays as it is.
+// A node without the cluster's key or with another cluster's name cannot join, and invalid
+// packets are refused. The states of the members do not change.
 func TestStrangersAreKeptOut(t *testing.T) {
 	boxes := cluster(t, 2, func(_ int, c *membership.Config) { c.Secrets = []string{"a-secret-of-the-cluster"} })
 	stranger := newBox(t, "stranger").start(t, membership.Config{Join: []string{boxes[0].server.URL}, Secrets: []string{"another-secret"}})
@@ -153,7 +153,7 @@ func TestStrangersAreKeptOut(t *testing.T) {
 		{wire.PacketType, "10.0.0.1:1", bytes.Repeat([]byte{3}, 64<<10), 403},
 		{wire.PacketType, "", of("other", "garbage"), 403},
 		{wire.PacketType, "", []byte{244}, 400},
-		{wire.PacketType, "", of("main", "garbage"), 204}, // which is found out later, and counted as well
+		{wire.PacketType, "", of("main", "garbage"), 204}, // accepted here; the library finds out later, and that is counted as well
 		{wire.PacketType, "", make([]byte, 64<<10+1), 413},
 	} {
 		if got := post(one.kind, one.from, one.body); got != one.want {
@@ -206,15 +206,15 @@ func leading(t testing.TB) (*node.Node, eventlog.Log) {
 	return n, log
 }
 
-// What the leader sees becomes events once: online, unhealthy for a suspicion,
-// recovered, offline. A node that gives signs of life by another way is not called
-// offline for its packets.
+// What the leader's member finds becomes events once: online, unhealthy for a suspicion,
+// recovered, offline. A node that gives a sign of life in another way is not reported
+// offline when its packets are lost.
 func TestEdgesAreEvents(t *testing.T) {
 	n, log := leading(t)
 	boxes := cluster(t, 3, func(i int, c *membership.Config) {
 		c.Tune = func(tune *memberlist.Config) {
 			fast(tune)
-			tune.SuspicionMult = 6000 // nobody is taken for dead, however busy the machine is
+			tune.SuspicionMult = 6000 // so that no member is declared dead, however busy the machine is
 		}
 		if i == 0 {
 			c.Backend, c.Heard, c.LastHeard = n.Backend(), n.Heard, n.LastHeard
@@ -249,7 +249,7 @@ func TestEdgesAreEvents(t *testing.T) {
 			t.Errorf("%+v", row)
 		}
 	}
-	// A machine that is busy may suspect somebody meanwhile, but each edge is one.
+	// On a busy machine members may be suspected meanwhile, but each change is one event.
 	edges := regexp.MustCompile(`^HOST_ONLINE( NODE_UNHEALTHY NODE_RECOVERED)*( NODE_UNHEALTHY)?( HOST_OFFLINE)?$`)
 	for node, want := range map[string]string{"node-1": "NODE_UNHEALTHY NODE_RECOVERED", "node-2": "HOST_OFFLINE"} {
 		if got := events(node); !edges.MatchString(got) || !strings.Contains(got, want) {
@@ -261,7 +261,8 @@ func TestEdgesAreEvents(t *testing.T) {
 	}
 }
 
-// A member that does not lead reports nothing; once it leads it reports what it sees.
+// A member that does not lead reports nothing. Once it leads, it reports the states that
+// it knows.
 func TestOnlyTheLeaderReports(t *testing.T) {
 	n, log := leading(t)
 	var leads atomic.Bool
@@ -291,9 +292,8 @@ func TestOnlyTheLeaderReports(t *testing.T) {
 	await(t, "the other member reported", func() bool { return head() > 0 })
 }
 
-// A node whose packets get lost, and which is heard from all the same, stays online
-// on the log and is shown as alive but thought dead; one that is not heard from goes
-// offline.
+// A node whose packets are lost, but which gives other signs of life, stays online in the
+// log, and is listed as dead but heard. One that gives none goes offline.
 func TestAliveButThoughtDead(t *testing.T) {
 	n, log := leading(t)
 	boxes := cluster(t, 3, func(i int, c *membership.Config) {
@@ -301,7 +301,7 @@ func TestAliveButThoughtDead(t *testing.T) {
 			c.Backend, c.Heard = n.Backend(), n.Heard
 			c.LastHeard = func(id domain.NodeID) time.Time {
 				if id == "node-1" {
-					return time.Now() // a heartbeat this very moment
+					return time.Now() // a heartbeat at this very moment
 				}
 				return time.Time{}
 			}
@@ -316,7 +316,7 @@ func TestAliveButThoughtDead(t *testing.T) {
 		}
 		return gone
 	}
-	for _, b := range boxes[1:] { // the edges of the first are looked at before those of the second
+	for _, b := range boxes[1:] { // the edges of the first are handled before those of the second
 		b.deaf.Store(true)
 		if err := b.Kill(); err != nil {
 			t.Fatal(err)
@@ -338,7 +338,7 @@ func TestAliveButThoughtDead(t *testing.T) {
 	}
 }
 
-// What comes in is taken or refused with a code, and the member goes on.
+// Any packet is accepted, or refused with a code, and the member keeps working.
 func FuzzPacket(f *testing.F) {
 	b := newBox(f, "node-0").start(f, membership.Config{})
 	f.Add("10.0.0.1:7", []byte{0})
@@ -355,7 +355,7 @@ func FuzzPacket(f *testing.F) {
 	})
 }
 
-// Addresses that others cannot call are refused.
+// Addresses that other nodes cannot call are refused.
 func TestAddressesOfMembers(t *testing.T) {
 	for _, address := range []string{"", "10.0.0.5:8770", "http://0.0.0.0:8770", "http://[::]:8770", "ftp://x"} {
 		if _, err := membership.New(membership.Config{Node: "a", Address: address}); transport.CodeOf(err) != domain.Invalid {
@@ -364,7 +364,7 @@ func TestAddressesOfMembers(t *testing.T) {
 	}
 }
 
-// What comes by a connection is taken or dropped, and the member goes on alone.
+// Any stream is accepted or closed, and the member keeps working alone.
 func FuzzStream(f *testing.F) {
 	b := newBox(f, "node-0").start(f, membership.Config{})
 	f.Add([]byte{244, 4, 'm', 'a', 'i', 'n', 6, 0x85})
@@ -377,7 +377,7 @@ func FuzzStream(f *testing.F) {
 		if err := mine.SetDeadline(time.Now().Add(time.Second)); err != nil {
 			t.Error(err)
 		}
-		_, _ = mine.Write(sent) // the member may hang up at any byte
+		_, _ = mine.Write(sent) // the member may close the connection at any byte
 		if err := mine.Close(); err != nil {
 			t.Error(err)
 		}

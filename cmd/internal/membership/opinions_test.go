@@ -18,9 +18,10 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// The first leader says of all members that they are online, of itself too. Leaders then
-// take turns, and each says what it sees: whom another called offline is online again, as
-// often as that happens, and the node that leads now is as well.
+// The first leader reports that all members are online, itself too. When the leader
+// changes, the new leader reports what its own member knows: a node that another leader
+// reported offline is online again, as often as that happens, and so is the new leader
+// itself.
 func TestAnotherLeaderIsCorrected(t *testing.T) {
 	log := eventlog.NewMemory()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -67,7 +68,7 @@ func TestAnotherLeaderIsCorrected(t *testing.T) {
 		if got := look(); len(got) > 0 {
 			t.Fatalf("want nothing of a node that does not lead, found %v", got)
 		}
-		for i := range 2 { // what another leader says meanwhile
+		for i := range 2 { // meanwhile another leader reports this
 			id := domain.NodeID(fmt.Sprint("node-", i))
 			for kind, report := range []nodescmd.ReportNode{{Online: &nodes.HostOnline{NodeID: id}}, {Offline: &nodes.HostOffline{NodeID: id, Reason: "swim: dead"}}} {
 				if _, err := n.Do(t.Context(), node.Order{ID: fmt.Sprintf("other/%d/%d/%d", round, i, kind), Command: report}); err != nil {

@@ -28,17 +28,17 @@ var (
 	together = flag.Int("membership.members", 16, "members in virtual time")
 )
 
-// air carries packets and streams between members in virtual time. It loses some packets,
-// and all between those that are cut off from each other.
+// air is a network in virtual time. It loses some packets, and all packets between hosts
+// that are cut off from each other.
 type air struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	loss   float64
 	ports  map[string]*port // by host:port
-	cut    map[string]bool  // hosts that hear nobody and are not heard
+	cut    map[string]bool  // hosts that are cut off in both directions
 }
 
-// port is where a member is in the air.
+// port is the address of a member.
 type port struct {
 	air     *air
 	ip      net.IP
@@ -58,7 +58,7 @@ func (a *air) port(i int) *port {
 	return p
 }
 
-// to finds who is at an address; nil where nothing gets through.
+// to returns the member at an address; nil if a packet does not get through.
 func (p *port) to(address string, loses bool) *port {
 	a := p.air
 	a.mu.Lock()
@@ -118,10 +118,10 @@ func (p *port) Shutdown() error {
 	return nil
 }
 
-// Members with the library's own times, of which every twentieth packet is lost, call
-// nobody dead who is there; all of them see a death within 40 seconds; and those who were
-// cut off are alive to everybody after one or two exchanges of all that two members know.
-// The library makes these rarer for more than 32 members.
+// With the library's own times and one packet of twenty lost, no live member is declared
+// dead, all members notice a death within 40 seconds, and members that were cut off are
+// alive for all after one or two full exchanges of state. The library makes such exchanges
+// rarer above 32 members.
 func TestMembersInVirtualTime(t *testing.T) {
 	count := *together
 	exchange := time.Minute
@@ -139,7 +139,7 @@ func TestMembersInVirtualTime(t *testing.T) {
 				defer func() {
 					stop()
 					running.Wait()
-					<-time.After(time.Minute) // probes of the library outlive it
+					<-time.After(time.Minute) // probes of the library last longer than the test
 				}()
 				for i := range count {
 					p := a.port(i)
@@ -157,7 +157,7 @@ func TestMembersInVirtualTime(t *testing.T) {
 						}
 					})
 				}
-				// none are those of whom somebody who is there thinks what nobody should.
+				// thought returns the live members for which member of is in a state.
 				thought := func(gone map[int]bool, of int, state swim.State) (by []int) {
 					for i, m := range members {
 						rows, err := m.Members(ctx)

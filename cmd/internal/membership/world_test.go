@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	// A probe of memberlist outlives its shutdown by as long as it waits for an answer.
+	// A probe of memberlist ends only after its time-out, even after a shutdown.
 	for ended := time.Now(); code == 0; {
 		err := goleak.Find(
 			goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lender is as much of a process as the endpoints of the failure detector need.
+// lender is the part of a process that the endpoints of the failure detector need.
 type lender struct {
 	transport.Backend
 	member atomic.Pointer[membership.Member]
@@ -52,18 +52,19 @@ func (l *lender) Lent() []any {
 	return nil
 }
 
-// box is a machine: an address, and a member on it.
+// box is a machine: an address with a member.
 type box struct {
 	*membership.Member
 	name   string
 	lender *lender
-	deaf   atomic.Bool // nothing gets in
+	deaf   atomic.Bool // drops everything that it receives
 	server *httptest.Server
 	stop   func()
 }
 
-// fast is for tests of a few members: more often than on a LAN, and patient enough for a
-// machine that is busy, where they would call each other dead without an end.
+// fast are settings for tests of a few members: probes more often than on a LAN, and
+// suspicions long enough for a busy machine, on which members would otherwise declare each
+// other dead again and again.
 func fast(c *memberlist.Config) {
 	c.ProbeInterval, c.ProbeTimeout = 250*time.Millisecond, 200*time.Millisecond
 	c.GossipInterval, c.PushPullInterval = 20*time.Millisecond, time.Second
@@ -169,7 +170,7 @@ func (b *box) state(t testing.TB, name string) swim.State {
 	return ""
 }
 
-// await waits for a condition. The patience is for a machine that is busy.
+// await waits for a condition, long enough for a busy machine.
 func await(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(90 * time.Second); !condition(); <-time.After(5 * time.Millisecond) {

@@ -17,8 +17,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// numberedWrites is a list of writes of 1, 2, 3, 1, 2, 3 … numbered events, over
-// a few streams.
+// numberedWrites returns writes of 1, 2, 3, 1, 2, 3 … numbered events to a few streams.
 func numberedWrites(n int) []eventlog.Write {
 	writes, next := make([]eventlog.Write, n), 0
 	for i := range writes {
@@ -33,8 +32,8 @@ func numberedWrites(n int) []eventlog.Write {
 	return writes
 }
 
-// storedWrites checks that a log holds a prefix of the list, each write whole,
-// and tells how many.
+// storedWrites checks that a log has a prefix of the list, each write whole, and returns
+// its length.
 func storedWrites(t *testing.T, log *Log, writes []eventlog.Write) int {
 	t.Helper()
 	if report, err := log.Verify(t.Context(), nil); err != nil || !report.OK() {
@@ -71,7 +70,7 @@ func TestAppendManySyncsOnce(t *testing.T) {
 		return nil
 	}))
 	log := openWith(t, "log", Options{FS: disk})
-	writes := numberedWrites(100) // fits the first buffer of pebble, which syncs its log when it changes buffers
+	writes := numberedWrites(100) // fits in pebble's first buffer; pebble also syncs its log when it changes buffers
 	before := syncs.Load()
 	for i, w := range log.AppendMany(t.Context(), writes) {
 		if w.Err != nil {
@@ -86,8 +85,8 @@ func TestAppendManySyncsOnce(t *testing.T) {
 	}
 }
 
-// TestAppendManyCrash clones the disk before every sync of a long list, as the
-// loss of power may leave it.
+// TestAppendManyCrash clones the disk before every sync of a long list, as a loss of power
+// may leave it.
 func TestAppendManyCrash(t *testing.T) {
 	for name, pipelineAt := range map[string]int{"one batch at a time": 1 << 30, "commits pipelined": alwaysPipelined} {
 		t.Run(name, func(t *testing.T) {
@@ -135,8 +134,8 @@ func TestAppendManyCrash(t *testing.T) {
 	}
 }
 
-// TestAppendManyAbandoned ends the context of a list of which the first group is
-// under way, others wait in the queue, and the last ones wait for room there.
+// TestAppendManyAbandoned ends the context of a list whose first group is in progress,
+// while other groups are in the queue and the last ones wait for room in it.
 func TestAppendManyAbandoned(t *testing.T) {
 	log, held, release := heldLog(t)
 	writes := numberedWrites(8 * groupRequests)
@@ -174,8 +173,8 @@ func TestAppendManyAbandoned(t *testing.T) {
 	}
 }
 
-// TestAppendManyClosed closes the log while a list waits for room: what the
-// queue has is stored, the rest is refused.
+// TestAppendManyClosed closes the log while a list waits for room: the writes in the queue
+// are stored, the others are refused.
 func TestAppendManyClosed(t *testing.T) {
 	log, _, release := heldLog(t)
 	writes := numberedWrites(8 * groupRequests)
@@ -212,7 +211,7 @@ func TestAppendManyClosed(t *testing.T) {
 	}
 }
 
-// heldLog is a log whose syncs wait for release; held counts those that did.
+// heldLog returns a log whose syncs wait for release; held counts the waiting ones.
 func heldLog(t *testing.T) (log *Log, held *atomic.Int64, release func()) {
 	var closed atomic.Pointer[chan struct{}]
 	held = new(atomic.Int64)

@@ -18,7 +18,7 @@ func change(stream domain.StreamID, expected domain.Revision, n, after int) Chan
 	return Change{Write: eventlog.Write{Stream: stream, Expected: expected, Events: []eventlog.Proposed{numbered(n)}, After: after}}
 }
 
-// TestApplyIsOneBatch crashes a log between applies: the index that is found stands for
+// TestApplyIsOneBatch crashes a log between applies: the index that is found belongs to
 // the records that are found, and is at least that of the last Persist.
 func TestApplyIsOneBatch(t *testing.T) {
 	disk := vfs.NewCrashableMem()
@@ -37,11 +37,11 @@ func TestApplyIsOneBatch(t *testing.T) {
 	written, err := log.Apply(t.Context(), 7, []Change{
 		change("task-a", domain.NoStream, 1, 0),
 		change("task-a", 5, 2, 0),
-		change("task-b", domain.NoStream, 3, 2), // rests on the one that fails
+		change("task-b", domain.NoStream, 3, 2), // depends on the change that fails
 		change("task-a", 0, 4, 1),
 		{Write: eventlog.Write{Stream: "task-c"}, Limits: &eventlog.StreamMeta{Tombstone: true}},
 		change("task-c", domain.AnyRevision, 5, 0),
-		change("task", domain.AnyRevision, 6, 0), // no stream's name
+		change("task", domain.AnyRevision, 6, 0), // not the name of a stream
 	})
 	if err != nil || log.Applied() != 7 {
 		t.Fatalf("want index 7, found %d, %v", log.Applied(), err)
@@ -76,8 +76,8 @@ func TestApplyIsOneBatch(t *testing.T) {
 	}
 }
 
-// TestApplyFailsAsAWhole makes the storage fail: no outcome is told, for another log
-// that applies the same may have decided.
+// TestApplyFailsAsAWhole makes the storage fail: Apply returns no outcomes, because other
+// logs that apply the same changes may have other ones.
 func TestApplyFailsAsAWhole(t *testing.T) {
 	log := openSmall(t, "log", vfs.NewMem())
 	if err := log.Close(); err != nil {
@@ -88,9 +88,9 @@ func TestApplyFailsAsAWhole(t *testing.T) {
 	}
 }
 
-// A log whose disk failed, and that is opened again without something that was applied and
-// not synced, applies nothing more: the next change would stand on other content than
-// elsewhere, though no event is missing.
+// A log whose disk failed, and that was opened again without something that was applied
+// but not synced, applies nothing more: the next change would be decided on other content
+// than in other logs.
 func TestNothingIsAppliedAfterAGap(t *testing.T) {
 	var failing atomic.Bool
 	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -113,7 +113,7 @@ func TestNothingIsAppliedAfterAGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	failing.Store(true)
-	for err == nil { // the file is written once there is a block of it
+	for err == nil { // a file is written only when it has a full block
 		index++
 		_, err = log.Apply(t.Context(), index, limits)
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Absolute numbers of a shared machine mean little: every benchmark runs raw
-// pebble beside the log, in short cells that take turns, and reports the median
-// of the ratios of neighbouring cells. Run with -benchtime=50x for fifty pairs.
+// Absolute numbers from a shared machine mean little. So every benchmark alternates short
+// runs of plain pebble and of the log, and reports the median of the ratios of successive
+// runs. Run with -benchtime=50x for fifty pairs.
 
 const benchCell = 100 * time.Millisecond
 
@@ -30,15 +30,15 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// reportRatio gives the median ratio with its spread.
+// reportRatio reports the median ratio and its spread.
 func reportRatio(b *testing.B, name string, ratios []float64) {
 	b.ReportMetric(median(ratios), name)
 	b.ReportMetric(slices.Min(ratios), name+"_min")
 	b.ReportMetric(slices.Max(ratios), name+"_max")
-	b.ReportMetric(0, "ns/op") // a round is not an operation
+	b.ReportMetric(0, "ns/op") // one round is many operations
 }
 
-// benchPayload is text that does not compress, as in the figures it is held against.
+// benchPayload returns text that does not compress, as in the figures it is compared with.
 func benchPayload(n int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	payload := make([]byte, n)
@@ -48,7 +48,7 @@ func benchPayload(n int) []byte {
 	return payload
 }
 
-// benchReport is JSON as work reports it, of about n bytes; it compresses.
+// benchReport returns JSON such as the results of items, of about n bytes; it compresses.
 func benchReport(random *rand.Rand, n int) []byte {
 	report := fmt.Appendf(nil, `{"task_id":"t-%08x","node":"gpu-%d","board":"hex8","players":%d,"seed":%d,"moves":[`,
 		random.Uint32(), random.IntN(40), 2+random.IntN(3), random.Uint64())
@@ -58,8 +58,8 @@ func benchReport(random *rand.Rand, n int) []byte {
 	return fmt.Appendf(report, `0],"elapsed_seconds":%.3f}`, random.ExpFloat64())
 }
 
-// load lets writers write for one cell and gives operations per second. next
-// counts the operations of each writer over all cells.
+// load runs writers for one cell and returns the operations per second. next counts the
+// operations of each writer over all cells.
 func load(b *testing.B, next []int, write func(writer, n int) error) float64 {
 	var total atomic.Int64
 	var group sync.WaitGroup
@@ -91,11 +91,11 @@ func benchEvent(w, n int, payload []byte) eventlog.Proposed {
 	}
 }
 
-// rawAppend does what the log stores, without its checks: three keys in one
-// synced batch for each event.
+// rawAppend writes what the log writes, without its checks: three keys in one synced batch
+// for each event.
 func rawAppend(b *testing.B, payload []byte) func(w, n int) error { return rawAppends(b, payload, 1) }
 
-// rawAppends has as many events in each batch, each in a stream of its own.
+// rawAppends writes several events in each batch, each to a stream of its own.
 func rawAppends(b *testing.B, payload []byte, events int) func(w, n int) error {
 	options := (Options{}).withDefaults().pebble()
 	options.Logger = quiet{}
@@ -208,10 +208,9 @@ func BenchmarkAppendMany(b *testing.B) {
 	}
 }
 
-// BenchmarkReadAll reads the same folder through the log and through a bare
-// iterator over the same keys, in turns. x_raw compares the time on the clock,
-// x_raw_cpu the time of processors that the process took, which other processes
-// of the machine do not change.
+// BenchmarkReadAll reads the same folder through the log and with a plain iterator over
+// the same keys, in turn. x_raw compares elapsed time. x_raw_cpu compares the processor
+// time of the process, which other processes of the machine do not affect.
 func BenchmarkReadAll(b *testing.B) {
 	for _, size := range []int{256, 1024} {
 		for _, alone := range []bool{false, true} {
@@ -277,7 +276,7 @@ func benchReadAll(b *testing.B, size int, alone bool) {
 	reportRatio(b, "x_raw", ratios)
 }
 
-// processorTime is what the process has taken of all processors.
+// processorTime returns the processor time that the process has used.
 func processorTime(b *testing.B) time.Duration {
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -334,8 +333,8 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 }
 
-// BenchmarkFlat holds appends to a long log against appends to a short one, new
-// streams and old ones in turn.
+// BenchmarkFlat compares appends to a long log with appends to a short one, to new streams
+// and to old ones in turn.
 func BenchmarkFlat(b *testing.B) {
 	const short, long = 10_000, 2_000_000
 	fill := func(n int) func(w, n int) error {
@@ -375,7 +374,7 @@ func BenchmarkFlat(b *testing.B) {
 	for _, writers := range []int{1, 64} {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			shortNext, longNext := make([]int, writers), make([]int, writers)
-			for w := range writers { // not the identities of the run before
+			for w := range writers { // ids that the previous run did not use
 				shortNext[w], longNext[w] = writers<<20, writers<<20
 			}
 			var ratios []float64

@@ -21,8 +21,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// TestCrash clones the disk as the loss of power may leave it, again and again
-// under load, and checks each clone.
+// TestCrash clones the disk as a loss of power may leave it, repeatedly under load, and
+// checks each clone.
 func TestCrash(t *testing.T) {
 	t.Run("one batch at a time", func(t *testing.T) { crash(t, 0) })
 	t.Run("commits pipelined", func(t *testing.T) { crash(t, alwaysPipelined) })
@@ -94,7 +94,7 @@ func crash(t *testing.T, pipelineAt int) {
 			if err != nil || receipt.First != head+1 {
 				t.Fatalf("append after the crash: want position %d, found %+v, %v", head+1, receipt, err)
 			}
-			n := safe[random.IntN(len(safe))] // what was acknowledged is still known by its id
+			n := safe[random.IntN(len(safe))] // an acknowledged event is still found by its id
 			found := false
 			for w := range crashWriters {
 				again, err := survivor.Append(t.Context(), domain.Stream("task", fmt.Sprint(w)), 1<<40, numbered(n))
@@ -112,7 +112,7 @@ func crash(t *testing.T, pipelineAt int) {
 
 const crashWriters = 6
 
-// nextNumbered is the next events of all writers together.
+// nextNumbered returns the next events of all writers together.
 func nextNumbered(next *atomic.Int64, size int) (batch []eventlog.Proposed) {
 	first := int(next.Add(int64(size))) - size
 	for k := range size {
@@ -121,8 +121,9 @@ func nextNumbered(next *atomic.Int64, size int) (batch []eventlog.Proposed) {
 	return batch
 }
 
-// checkWholeAppends relies on the load above: the events of an append have
-// numbers that follow one another, and each writer appends 1, 2, 3, 1, 2, 3 ….
+// checkWholeAppends checks that each append is stored whole. It relies on the load above:
+// the events of an append have successive numbers, and each writer appends 1, 2, 3, 1, 2,
+// 3 … events.
 func checkWholeAppends(t *testing.T, log *Log) {
 	t.Helper()
 	for w := range crashWriters {
@@ -144,8 +145,8 @@ func checkWholeAppends(t *testing.T, log *Log) {
 	}
 }
 
-// TestProcessDeath copies the folder of an open log, as the death of the process
-// leaves it: nothing flushed, the write-ahead log with zeros at its end.
+// TestProcessDeath copies the folder of an open log, as a killed process leaves it:
+// nothing is flushed, and the write-ahead log ends with zeros.
 func TestProcessDeath(t *testing.T) {
 	dir := t.TempDir()
 	log, err := Open(dir, Options{})
@@ -219,8 +220,8 @@ func TestCloseCommitsWhatWasAccepted(t *testing.T) {
 	checkNumbered(t, openSmall(t, "log", disk), acknowledged, int(next.Load()))
 }
 
-// TestNothingIsSeenBeforeItsSync holds the sync of an append back and looks for
-// it everywhere: it is in the database already, and no one may see it.
+// TestNothingIsSeenBeforeItsSync delays the sync of an append and looks for the append
+// everywhere: it is in the database already, and must not be visible.
 func TestNothingIsSeenBeforeItsSync(t *testing.T) {
 	for name, pipelineAt := range map[string]int{"one batch at a time": 0, "commits pipelined": alwaysPipelined} {
 		t.Run(name, func(t *testing.T) {
@@ -306,8 +307,8 @@ func TestNothingIsSeenBeforeItsSync(t *testing.T) {
 	}
 }
 
-// TestAbandonedAppend ends the context of appends that wait, one that is under
-// way and one behind it.
+// TestAbandonedAppend ends the context of waiting appends, of one that is in progress and
+// of one behind it.
 func TestAbandonedAppend(t *testing.T) {
 	var held atomic.Pointer[chan struct{}]
 	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {

@@ -16,8 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// places is how many places of a folder are damaged, one at a time: 40, or as many as
-// RIFT_DAMAGE_PLACES says.
+// places is the number of places at which a folder is damaged, one at a time: 40, or
+// RIFT_DAMAGE_PLACES.
 func places(t *testing.T) int {
 	text := os.Getenv("RIFT_DAMAGE_PLACES")
 	if text == "" {
@@ -30,10 +30,10 @@ func places(t *testing.T) int {
 	return n
 }
 
-// TestDamageAnywhere flips, zeroes and cuts files of a folder at random places, and
-// removes them. Whatever happens, what was acknowledged is there or the error says
-// what is not; a folder that is refused stays as it is; no position is given twice;
-// and a salvage finds every event that has a copy outside of what was damaged.
+// TestDamageAnywhere changes, zeroes, cuts and removes files of a folder at random. After
+// each, everything that was acknowledged is found, or the error says what is missing. A
+// folder that is refused does not change, no position is used twice, and a salvage finds
+// every event that has an undamaged copy.
 func TestDamageAnywhere(t *testing.T) {
 	lives := []*life{firstLife(t), laterLife(t)}
 	outcomes := map[string]int{}
@@ -98,7 +98,7 @@ func replaceFile(t *testing.T, disk vfs.FS, name string, data []byte) {
 	}
 }
 
-// damage is one thing done to one file.
+// damage is one change of one file.
 type damage struct {
 	what, file string
 	from, to   int64
@@ -107,7 +107,7 @@ type damage struct {
 
 func (d damage) String() string { return fmt.Sprintf("%s %s %d-%d", d.what, d.file, d.from, d.to) }
 
-// kindOf is a file's kind: numbers differ from run to run.
+// kindOf returns the kind of a file, because the numbers in names differ between runs.
 func kindOf(name string) string {
 	switch {
 	case strings.HasSuffix(name, ".log"):
@@ -119,7 +119,7 @@ func kindOf(name string) string {
 	return strings.TrimRight(kind, ".0123456789")
 }
 
-// damageSomewhere chooses a kind of file first, so that small files are met too.
+// damageSomewhere chooses the kind of file first, so that small files are damaged too.
 func damageSomewhere(t *testing.T, disk *vfs.MemFS, random *rand.Rand) damage {
 	t.Helper()
 	names, err := disk.List(lifeFolder)
@@ -131,7 +131,7 @@ func damageSomewhere(t *testing.T, disk *vfs.MemFS, random *rand.Rand) damage {
 	for _, name := range names {
 		kinds[kindOf(name)] = append(kinds[kindOf(name)], name)
 	}
-	// Most of the places are in what holds events.
+	// Most of the damage is in files that have events.
 	choice := append(slices.Sorted(maps.Keys(kinds)), "write-ahead log", "write-ahead log", "write-ahead log", "table", "table", "table")
 	var from []string
 	for len(from) == 0 {
@@ -139,7 +139,7 @@ func damageSomewhere(t *testing.T, disk *vfs.MemFS, random *rand.Rand) damage {
 	}
 	d := damage{file: from[random.IntN(len(from))], mask: byte(1 + random.IntN(255))}
 	data := contents(t, disk, d.file)
-	used := int64(len(bytes.TrimRight(data, "\x00"))) // the rest was written ahead
+	used := int64(len(bytes.TrimRight(data, "\x00"))) // the rest are zeros written ahead
 	if used == 0 || random.IntN(12) == 0 {
 		d.what, d.to = "remove", int64(len(data))
 	} else {

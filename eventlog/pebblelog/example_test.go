@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// What a log acknowledged is there when its folder is opened again. This one lies in
-// memory; without FS it is a folder on the disk.
+// What a log acknowledged is found when its folder is opened again. This folder is in
+// memory; without FS it is on the disk.
 func Example() {
 	options, ctx := pebblelog.Options{FS: vfs.NewMem(), Small: true}, context.Background()
 	log, err := pebblelog.Open("log", options)

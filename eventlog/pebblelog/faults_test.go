@@ -50,8 +50,8 @@ func TestReadFaultsAreSaid(t *testing.T) {
 				}
 			}
 		}))
-		// Opening it again moves everything to tables; a cache of one byte makes
-		// every read go to them.
+		// Opening it again moves everything to tables. With a cache of one byte, every
+		// read reads the tables.
 		log, err = Open("log", Options{FS: faulty, Small: true, CacheBytes: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -76,8 +76,8 @@ func numbered(n int) eventlog.Proposed {
 	}
 }
 
-// checkNumbered verifies a log of numbered events: every acknowledged one is
-// there, none that was never appended, each once.
+// checkNumbered checks a log of numbered events: it has every acknowledged event, no event
+// that was not appended, and each once.
 func checkNumbered(t *testing.T, log *Log, acknowledged []int, appended int) {
 	t.Helper()
 	report, err := log.Verify(t.Context(), nil)
@@ -109,7 +109,7 @@ func checkNumbered(t *testing.T, log *Log, acknowledged []int, appended int) {
 	}
 }
 
-// eventually tries again until it works, within what a test may take.
+// eventually repeats try until it succeeds, or fails after 20 seconds.
 func eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
 	var err error
@@ -199,7 +199,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// countOnce follows a log and fails when a position is skipped or repeated.
+// countOnce follows a log, and fails when a position is skipped or repeated.
 func countOnce(ctx context.Context, log *Log) error {
 	next := domain.Position(1)
 	for item, err := range log.Subscribe(ctx, 0, eventlog.Filter{}) {
@@ -217,7 +217,7 @@ func countOnce(ctx context.Context, log *Log) error {
 	return nil
 }
 
-// TestRandomWriteErrors lets any write fail at any time, under concurrent load.
+// TestRandomWriteErrors makes random writes fail under concurrent load.
 func TestRandomWriteErrors(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

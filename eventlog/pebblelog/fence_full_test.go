@@ -15,9 +15,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A disk may become full at any operation, those with which pebble changes to a new
-// write-ahead file among them. Appends then fail, the process lives on, and what was
-// acknowledged before is there after a loss of power.
+// A disk may become full at any operation, including those with which pebble changes to a
+// new write-ahead log. Appends then fail, the process continues, and what was acknowledged
+// before is found after a loss of power.
 func TestADiskIsFullAtAnyOperation(t *testing.T) {
 	const events, eventBytes, places = 30, 256 << 10, 40
 	proposed := func(i int) eventlog.Proposed {

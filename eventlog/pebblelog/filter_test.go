@@ -59,8 +59,8 @@ func revisions(t testing.TB, log *Log, stream domain.StreamID) int {
 	return n
 }
 
-// TestNewStreamIsSeenAtOnce reads streams while their first events are appended:
-// a reader who was told of one finds it, and one who found it finds it again.
+// TestNewStreamIsSeenAtOnce reads streams while their first events are appended: an
+// acknowledged event is found, and one that was found once is found again.
 func TestNewStreamIsSeenAtOnce(t *testing.T) {
 	fs := vfs.NewMem()
 	for _, opening := range []string{"empty", "again, while what it knows is gathered"} {
@@ -106,8 +106,8 @@ func TestNewStreamIsSeenAtOnce(t *testing.T) {
 	}
 }
 
-// TestTheUnknownIsNotLookedFor has a disk that can be read no more: a stream or
-// an event that is not there is still known not to be.
+// TestTheUnknownIsNotLookedFor makes all reads of a disk fail: that a stream or an event
+// does not exist is known without reading.
 func TestTheUnknownIsNotLookedFor(t *testing.T) {
 	var dead atomic.Bool
 	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -122,7 +122,7 @@ func TestTheUnknownIsNotLookedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 2000 {
-		stream := domain.Stream("task", fmt.Sprint(n%40)) // short ones, and ones that are worth a seek
+		stream := domain.Stream("task", fmt.Sprint(n%40)) // short streams, and streams that are long enough for a seek
 		if n >= 1000 {
 			stream = domain.Stream("task", fmt.Sprint(n))
 		}

@@ -24,8 +24,8 @@ func readOne(t *testing.T, log *Log, at domain.Position) ([]domain.Envelope, err
 	return found, nil
 }
 
-// TestReadOfOneRecord reads each record alone, from memory and from the
-// database, where it is checked as a longer read checks it.
+// TestReadOfOneRecord reads each record alone, from memory and from the database, where it
+// is checked as in a longer read.
 func TestReadOfOneRecord(t *testing.T) {
 	disk := vfs.NewMem()
 	log, err := Open("log", Options{FS: disk, Small: true})
@@ -75,8 +75,8 @@ func TestReadOfOneRecord(t *testing.T) {
 	}
 }
 
-// TestFindBesideAppends asks for events while they are appended: what was
-// acknowledged is found, what was not appended is not.
+// TestFindBesideAppends looks up events while others are appended: acknowledged events are
+// found, and those that were not appended are not.
 func TestFindBesideAppends(t *testing.T) {
 	log := openSmall(t, "log", vfs.NewMem())
 	var group sync.WaitGroup
@@ -152,7 +152,7 @@ func BenchmarkLookups(b *testing.B) {
 	})
 	b.Run("one=recent", one(func(i int) domain.Position { return domain.Position(n - i%1000) }))
 	b.Run("one=old", one(func(i int) domain.Position { return domain.Position(1 + i*7919%(n/2)) }))
-	b.Run("get=old", func(b *testing.B) { // the point look-up that one=old is held against
+	b.Run("get=old", func(b *testing.B) { // the look-up that one=old is compared with
 		for i := 0; b.Loop(); i++ {
 			if _, err := getRecord(log.current.db, domain.Position(1+i*7919%(n/2))); err != nil {
 				b.Fatal(err)

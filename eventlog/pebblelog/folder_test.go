@@ -135,7 +135,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// shut is a disk on which a process may do nothing.
+// shut is a disk that denies the process everything.
 type shut struct{ vfs.FS }
 
 var errShut = &fs.PathError{Op: "open", Path: "log", Err: fs.ErrPermission}
@@ -147,7 +147,8 @@ func (shut) OpenDir(string) (vfs.File, error)                 { return nil, errS
 func (shut) Lock(string) (io.Closer, error)                   { return nil, errShut }
 func (shut) Open(string, ...vfs.OpenOption) (vfs.File, error) { return nil, errShut }
 
-// A folder that may not be read is neither empty nor open in another process.
+// A folder that cannot be read is reported neither as empty nor as open in another
+// process.
 func TestAFolderThatMayNotBeReadIsSaidToBe(t *testing.T) {
 	for name, open := range map[string]func() error{
 		"to write": func() error { _, err := Open("log", Options{FS: shut{vfs.NewMem()}, Small: true}); return err },

@@ -21,7 +21,7 @@ type life struct {
 	name   string
 	disk   *vfs.MemFS
 	events int
-	// extents says where in which files each event is stored: a batch of the
+	// extents has the places in files at which each event is stored: a batch of the
 	// write-ahead log or a block of a table.
 	extents map[domain.Position][]extent
 }
@@ -33,7 +33,7 @@ type extent struct {
 
 const lifeFolder = "log"
 
-// firstLife is a folder that was opened once: everything is in the write-ahead log.
+// firstLife returns a folder that was opened once: everything is in the write-ahead log.
 func firstLife(t *testing.T) *life {
 	l := &life{name: "first life", events: 300}
 	live := vfs.NewMem()
@@ -43,7 +43,8 @@ func firstLife(t *testing.T) *life {
 	return l
 }
 
-// laterLife is a folder that was opened several times: in tables and write-ahead logs.
+// laterLife returns a folder that was opened several times: its events are in tables and
+// write-ahead logs.
 func laterLife(t *testing.T) *life {
 	l := &life{name: "later life", events: 2400}
 	live := vfs.NewMem()
@@ -140,7 +141,7 @@ func (l *life) keep(t *testing.T, live *vfs.MemFS) {
 	}
 }
 
-// mayBeLost tells whether every copy of an event was touched.
+// mayBeLost reports whether every copy of an event was damaged.
 func (l *life) mayBeLost(p domain.Position, d damage) bool {
 	return !slices.ContainsFunc(l.extents[p], func(e extent) bool {
 		return e.file != d.file || d.to <= e.from || e.to <= d.from
@@ -149,7 +150,7 @@ func (l *life) mayBeLost(p domain.Position, d damage) bool {
 
 func (l *life) clone(t *testing.T) *vfs.MemFS { return cloneFS(t, l.disk) }
 
-// checkOpen opens the folder to write, and says what came of it.
+// checkOpen opens the folder for writing, and checks the result.
 func (l *life) checkOpen(t *testing.T, disk *vfs.MemFS) string {
 	before := map[string][]byte{}
 	names, err := disk.List(lifeFolder)
@@ -188,7 +189,7 @@ func (l *life) checkOpen(t *testing.T, disk *vfs.MemFS) string {
 		t.Fatalf("verify: %v", verifyErr)
 	}
 	if (failure != nil || err != nil) && report.OK() {
-		// A compaction that read around the damage may have written the table anew.
+		// A compaction that did not read the damaged part may have rewritten the table.
 		_, err = log.Append(t.Context(), "task-new", domain.AnyRevision, numbered(1<<20+1))
 		if again := l.readEverything(t, log); again != nil || err != nil {
 			t.Fatalf("reading says %v, appending %v, and verify finds nothing", again, err)
@@ -204,7 +205,7 @@ func (l *life) checkOpen(t *testing.T, disk *vfs.MemFS) string {
 	return "everything is there"
 }
 
-// readEverything reads the log and each of its streams; the error is corruption.
+// readEverything reads the log and each of its streams; its error is that of corruption.
 func (l *life) readEverything(t *testing.T, log *Log) (failure error) {
 	note := func(err error) {
 		if failure = errors.Join(failure, err); err != nil && domain.CodeOf(err) != domain.Corrupt {
@@ -245,7 +246,7 @@ func (l *life) readEverything(t *testing.T, log *Log) (failure error) {
 	return failure
 }
 
-// checkSalvage salvages the folder and looks at the copy.
+// checkSalvage salvages the folder and checks the copy.
 func (l *life) checkSalvage(t *testing.T, disk *vfs.MemFS, d damage) {
 	found, err := Salvage(t.Context(), lifeFolder, "salvaged", Options{FS: disk, Small: true}, nil)
 	if err != nil {
@@ -264,7 +265,7 @@ func (l *life) checkSalvage(t *testing.T, disk *vfs.MemFS, d damage) {
 		t.Fatal("salvage: events are lost and no damage is named")
 	}
 	if found.Events+found.LostEvents != int64(l.events) || int(found.LostEvents) != len(lost) {
-		// Without the mark nothing tells of events that were lost from the end.
+		// Without the mark, events lost from the end cannot be noticed.
 		if d.file != markFile || len(lost) > 0 {
 			t.Fatalf("salvage: want %d events, found %d, and %d lost", l.events, found.Events, found.LostEvents)
 		}

@@ -16,9 +16,9 @@ import (
 	"github.com/ringrift/rift/eventlog/logtest"
 )
 
-// TestNothingIsLeftBehind watches the goroutines of a life with a failure in it.
-// Other tests make pebble fail while it opens, where it cannot be brought to an
-// end; that is why this is not asked of all of them together.
+// TestNothingIsLeftBehind checks that a log which failed and was closed leaves no
+// goroutines. Other tests do not check that, because they make pebble fail while it opens,
+// and its goroutines cannot be ended then.
 func TestNothingIsLeftBehind(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	var full atomic.Bool
@@ -70,7 +70,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	goleak.VerifyNone(t, before)
 }
 
-// alwaysPipelined makes a log pipeline every batch.
+// alwaysPipelined makes every commit of a log a pipelined one.
 const alwaysPipelined = -1
 
 func openSmall(t testing.TB, dir string, fs vfs.FS) *Log {

@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// newestWAL is the write-ahead log with the most in it.
+// newestWAL returns the write-ahead log with the most content.
 func newestWAL(t *testing.T, disk vfs.FS) string {
 	t.Helper()
 	wals, err := walNames(disk, lifeFolder)
@@ -24,8 +24,8 @@ func newestWAL(t *testing.T, disk vfs.FS) string {
 	return wals[len(wals)-1].name
 }
 
-// refused opens a folder that must be refused as corrupt, with words in the error,
-// and left as it is.
+// refused opens a folder that must be refused as corrupt, with certain words in the error,
+// and must not change.
 func refused(t *testing.T, disk *vfs.MemFS, readOnly bool, words ...string) {
 	t.Helper()
 	names, err := disk.List(lifeFolder)
@@ -107,7 +107,7 @@ func TestALogWithoutItsMarkersIsNotTakenForNew(t *testing.T) {
 	}
 }
 
-// An interrupted making of a folder goes on, wherever it was interrupted.
+// Making a folder continues after an interruption at any operation.
 func TestAFolderThatWasNeverUsedIsMadeAgain(t *testing.T) {
 	whole := vfs.NewMem()
 	options := (Options{Small: true}).withDefaults().pebble()
@@ -133,7 +133,7 @@ func TestAFolderThatWasNeverUsedIsMadeAgain(t *testing.T) {
 	}
 }
 
-// A folder of the first format has no mark, and gets one.
+// A folder of the first format has no mark, and gets one when it is opened.
 func TestFolderOfTheFirstFormat(t *testing.T) {
 	disk := firstLife(t).clone(t)
 	if err := disk.Remove(disk.PathJoin(lifeFolder, markFile)); err != nil {
@@ -175,7 +175,7 @@ func TestEitherMarkIsEnough(t *testing.T) {
 	refused(t, disk, false, "both marks")
 }
 
-// BenchmarkMark is what noting an acknowledgement costs beside the sync before it.
+// BenchmarkMark measures the cost of writing the mark beside the sync before it.
 func BenchmarkMark(b *testing.B) {
 	k, err := openMarker(vfs.Default, b.TempDir(), mark{})
 	if err != nil {
@@ -189,14 +189,14 @@ func BenchmarkMark(b *testing.B) {
 	}
 }
 
-// unmarked is a disk on which the mark is never written after the log was opened.
+// unmarked is a disk on which the mark is not written after the log was opened.
 type unmarked struct{ vfs.FS }
 
 type unwritten struct{ vfs.File }
 
 func (unwritten) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
-// OpenReadWrite opens the mark in a way that nothing is written to it.
+// OpenReadWrite returns a file for the mark that drops what is written.
 func (u unmarked) OpenReadWrite(name string, category vfs.DiskWriteCategory, options ...vfs.OpenOption) (vfs.File, error) {
 	file, err := u.FS.OpenReadWrite(name, category, options...)
 	if err == nil && u.PathBase(name) == markFile {
@@ -205,8 +205,7 @@ func (u unmarked) OpenReadWrite(name string, category vfs.DiskWriteCategory, opt
 	return file, err
 }
 
-// BenchmarkAppendWithTheMark holds appends against those of a log that does not note
-// what was acknowledged.
+// BenchmarkAppendWithTheMark compares appends with those of a log that writes no mark.
 func BenchmarkAppendWithTheMark(b *testing.B) {
 	payload := benchPayload(1024)
 	for _, writers := range []int{1, 64, 256} {

@@ -19,7 +19,7 @@ import (
 // longRead is more events than a read takes on its own goroutine.
 const longRead = 9 * aheadFrom
 
-// twoProcessors lets reads read ahead wherever the test runs.
+// twoProcessors lets reads use a second goroutine wherever the test runs.
 func twoProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	if before == 1 {
@@ -28,8 +28,8 @@ func twoProcessors(t *testing.T) {
 	}
 }
 
-// TestReadingAheadIsReadingAlone holds what one goroutine reads ahead for
-// another against what it reads for itself.
+// TestReadingAheadIsReadingAlone compares what a second goroutine reads with what the read
+// itself reads.
 func TestReadingAheadIsReadingAlone(t *testing.T) {
 	twoProcessors(t)
 	log := openSmall(t, "log", vfs.NewMem())
@@ -90,8 +90,8 @@ func TestReadingAheadMeetsDamageInItsPlace(t *testing.T) {
 	}
 }
 
-// TestReadingAheadLetsGo ends reads in every way there is: none leaves its
-// goroutine or the database behind.
+// TestReadingAheadLetsGo ends reads in every possible way: none leaves its goroutine
+// running or the database open.
 func TestReadingAheadLetsGo(t *testing.T) {
 	twoProcessors(t)
 	before := goleak.IgnoreCurrent()

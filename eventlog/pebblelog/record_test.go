@@ -61,7 +61,7 @@ func TestRecordKeepsEverything(t *testing.T) {
 		if err != nil || owner != stream || eventType != e.Type {
 			r.Fatalf("want keys %s and %s, found %s and %s, %v", stream, e.Type, owner, eventType, err)
 		}
-		// No byte can change, and no record can stand at another place.
+		// A changed byte, or a record at another position, is noticed.
 		at := rapid.IntRange(0, len(record)-1).Draw(r, "flip")
 		record[at] ^= 1 << rapid.IntRange(0, 7).Draw(r, "bit")
 		if err := checkRecord(record, position); !errors.Is(err, domain.ErrCorrupt) {
@@ -99,7 +99,8 @@ func FuzzDecodeRecord(f *testing.F) {
 			}
 			return
 		}
-		// The decoder stands behind the checksum; it must hold without it too.
+		// The decoder is called after the checksum was verified, but must not panic
+		// without that either.
 		var types typeNames
 		var e domain.Envelope
 		err := decodeRecord(&e, record, 1, &types)
@@ -141,7 +142,7 @@ func TestTypeNamesAreKeptOnce(t *testing.T) {
 	var names typeNames
 	kept := map[string]string{}
 	for range 2 {
-		for i := range 600 { // most share a slot with another
+		for i := range 600 { // most of them have the slot of another
 			text := fmt.Sprintf("TYPE_%d_OF_MANY", i)
 			name := names.intern(text)
 			if name != text {

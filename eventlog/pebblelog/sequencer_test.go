@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// TestOneHashOfTwoIdentities appends events whose identities share a hash, in
-// one group and in the next: each is known by its own id.
+// TestOneHashOfTwoIdentities appends events whose ids have the same hash, in one group and
+// in the next: each is found by its own id.
 func TestOneHashOfTwoIdentities(t *testing.T) {
 	log := openSmall(t, "log", vfs.NewMem())
 	made := func(stream domain.StreamID, n int) *request {

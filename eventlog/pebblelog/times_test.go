@@ -21,7 +21,7 @@ func TestPositionAt(t *testing.T) {
 		var batch []eventlog.Proposed
 		for range min(50, n-len(times)) {
 			e := numbered(len(times))
-			micros := int64(len(times))*10 + random.Int64N(2000) - 1000 // runs backwards now and then
+			micros := int64(len(times))*10 + random.Int64N(2000) - 1000 // goes backwards now and then
 			e.Time = time.UnixMicro(micros)
 			times = append(times, micros)
 			batch = append(batch, e)
@@ -58,7 +58,7 @@ func TestTimesGoOnAfterReopening(t *testing.T) {
 		var batch []eventlog.Proposed
 		for i := range 700 {
 			e := numbered(round*700 + i)
-			e.Time = time.UnixMicro(int64(1000 - round)) // each round earlier than the one before
+			e.Time = time.UnixMicro(int64(1000 - round)) // each round is earlier than the one before
 			batch = append(batch, e)
 		}
 		if _, err := log.Append(t.Context(), "task-a", domain.AnyRevision, batch...); err != nil {

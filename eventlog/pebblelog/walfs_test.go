@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// taken is what a folder takes on the disk, and how many files of it are a
-// write-ahead log. Files may go while it is counted.
+// taken returns the disk space of a folder, and the number of its write-ahead logs. Files
+// may be removed while it counts.
 func taken(t *testing.T, dir string) (bytes int64, ahead int) {
 	t.Helper()
 	if err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -36,9 +36,9 @@ func taken(t *testing.T, dir string) (bytes int64, ahead int) {
 	return bytes, ahead
 }
 
-// A log takes of the disk what is in it: a first event does not set aside room for
-// a whole buffer, and write-ahead files that were flushed are gone. A folder that
-// is called as the one that pebble's cleaner moves files to is one like any other.
+// A log uses no more disk than it has content: the first event does not reserve space for
+// a whole buffer, and flushed write-ahead logs are deleted. A folder may have the name of
+// the folder to which pebble's cleaner moves files.
 func TestALogTakesWhatIsInIt(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "archive")
 	log := openWith(t, dir, Options{})
@@ -54,7 +54,7 @@ func TestALogTakesWhatIsInIt(t *testing.T) {
 	}
 	payload := benchPayload(64 << 10)
 	const many = 256
-	for at := range many { // buffers of 256 KiB, 512 KiB and so on are filled
+	for at := range many { // fills buffers of 256 KiB, 512 KiB and so on
 		add(1+at, payload)
 	}
 	if err := log.current.db.Flush(); err != nil {

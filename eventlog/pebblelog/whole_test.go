@@ -32,7 +32,7 @@ func fillNumbered(t testing.TB, log *Log, n int) {
 	}
 }
 
-// tamper changes the database behind the back of a log.
+// tamper changes the database without the log.
 func tamper(t *testing.T, change func(*pebble.DB)) *Log {
 	t.Helper()
 	return tamperOf(t, 40, change)
@@ -93,7 +93,7 @@ func TestVerifyFindsEveryKindOfDamage(t *testing.T) {
 	for name, c := range map[string]struct {
 		position domain.Position
 		damage   func(*pebble.DB)
-		readable bool // reading everything does not meet it
+		readable bool // a full read does not read the changed key
 	}{
 		"a changed payload": {10, func(db *pebble.DB) {
 			record := get(t, db, appendRecordKey(nil, 10))
@@ -162,13 +162,13 @@ func TestVerifyOfSound(t *testing.T) {
 	}
 }
 
-// TestFlippedByteOnDisk flips single bytes of the tables. Some lie where nothing
-// is read; what is read must come out right or as corrupt, and Verify must say
-// so whenever reading everything does.
+// TestFlippedByteOnDisk changes single bytes of the tables. Some are at places that are
+// not read. What is read must be right or reported as corrupt, and Verify must find every
+// change that a full read finds.
 func TestFlippedByteOnDisk(t *testing.T) {
 	disk := vfs.NewMem()
 	const dir = "log"
-	for round := range 2 { // the second moves all to tables
+	for round := range 2 { // the second moves everything to tables
 		log, err := Open(dir, Options{FS: disk, Small: true})
 		if err != nil {
 			t.Fatal(err)
@@ -208,9 +208,10 @@ func TestFlippedByteOnDisk(t *testing.T) {
 		at := random.Int64N(info.Size())
 		flip(table, at)
 		func() {
-			// To read only, or a compaction might take the table away before it is flipped back.
+			// Read only, because a compaction could delete the table before its byte is
+			// restored.
 			log, err := Open(dir, Options{FS: disk, Small: true, ReadOnly: true})
-			if err != nil { // even the end of the log cannot be read
+			if err != nil { // the end of the log cannot be read either
 				if !errors.Is(err, domain.ErrCorrupt) {
 					t.Fatalf("open: want corrupt, found %v", err)
 				}

@@ -19,9 +19,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A bus that remembers answers and appends what one does that reads every stream
-// from its start: whatever was forgotten or written past it, and however often
-// commands are repeated.
+// A bus with a cache returns and appends the same as one that reads every stream from its
+// start, whatever is evicted, whatever other writers append, and however often commands
+// are repeated.
 func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		plain, log := eventlog.NewMemory(), eventlog.NewMemory()
@@ -43,7 +43,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 			now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "seconds")) * time.Second)
 			one := sent{fmt.Sprintf("c%d", i), someCommand(t, reading)}
 			switch rapid.IntRange(0, 9).Draw(t, "what") {
-			case 0: // a start anew
+			case 0: // the cache is empty again
 				cache = limits()
 				remembering.Aggregates = cache
 			case 1: // another writer, whose command may be repeated here
@@ -64,7 +64,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-			case 2, 3: // a repetition, word for word or not
+			case 2, 3: // a repetition, with the same body or another
 				if len(earlier) > 0 {
 					again := earlier[rapid.IntRange(0, len(earlier)-1).Draw(t, "again")]
 					one.id = again.id
@@ -94,7 +94,7 @@ func TestWhatIsRememberedChangesNoDecision(t *testing.T) {
 	})
 }
 
-// However long a stream is, a decision on it reads nothing that was read before.
+// A decision reads no event that was read before, however long its stream is.
 func TestADecisionReadsNothingTwice(t *testing.T) {
 	log := &readings{Log: eventlog.NewMemory()}
 	cache := newAggregateCache(0)
@@ -131,7 +131,7 @@ func TestADecisionReadsNothingTwice(t *testing.T) {
 	}
 }
 
-// Decisions at once on one stream: each is taken, each once.
+// Concurrent decisions on one stream are all stored, each once.
 func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 	log := eventlog.NewMemory()
 	bus := decider(t, log, newAggregateCache(0))
@@ -172,8 +172,8 @@ func TestDecisionsAtOnceOnOneStream(t *testing.T) {
 	}
 }
 
-// What is remembered is bounded in number and in bytes, and a state that grows
-// weighs what it refers to.
+// The cache is bounded by number and bytes, and the weight of a state that grows includes
+// what it refers to.
 func TestAggregateCacheIsBounded(t *testing.T) {
 	log := eventlog.NewMemory()
 	cache := newAggregateCache(0)
@@ -221,14 +221,14 @@ func TestAggregateCacheIsBounded(t *testing.T) {
 	}
 }
 
-// BenchmarkDecision decides on one stream that is short or long, with and
-// without a cache: with one, the cost does not follow the length.
+// BenchmarkDecision decides on a short and on a long stream, with and without a cache.
+// With the cache the cost does not depend on the length.
 func BenchmarkDecision(b *testing.B) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, length := range []int{100, 10_000, 100_000} {
 		for _, remembers := range []bool{true, false} {
 			if !remembers && length > 10_000 {
-				continue // minutes
+				continue // takes minutes
 			}
 			b.Run(fmt.Sprintf("events=%d/remembers=%v", length, remembers), func(b *testing.B) {
 				log := eventlog.NewMemory()
@@ -258,9 +258,9 @@ func BenchmarkDecision(b *testing.B) {
 	}
 }
 
-// TestAggregateCacheIgnoresStaleBases has states and events come that do not follow what
-// is remembered: somebody else's commands are missing between, so that to take
-// them over would forget who wrote.
+// TestAggregateCacheIgnoresStaleBases adds states and events that do not follow the cached
+// ones: commands in between are missing, so that accepting them would lose the hashes of
+// those commands.
 func TestAggregateCacheIgnoresStaleBases(t *testing.T) {
 	const stream, kind = "task-t1", "items"
 	at := func(revision domain.Revision, state string) commands.Aggregate {

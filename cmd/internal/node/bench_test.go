@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// nowhere is a response that nobody reads.
+// nowhere is a response that is dropped.
 type nowhere struct {
 	header http.Header
 	status int
@@ -34,8 +34,8 @@ func (w *nowhere) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// BenchmarkEdge is requests to a node on the disk without a network: what the
-// handler, the decision, the log and the read models cost.
+// BenchmarkEdge sends requests to a node on the disk without a network: it measures the
+// handler, the decision, the log and the read models.
 func BenchmarkEdge(b *testing.B) {
 	dir := b.TempDir()
 	log, err := pebblelog.Open(filepath.Join(dir, "log"), pebblelog.Options{})

@@ -11,8 +11,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The memory that live items take is bounded: callers can add no more, forced or not,
-// one by one or in a batch, until items end. What was added is answered again.
+// The memory of live items is bounded. Over the bound callers cannot add items, forced or
+// not, alone or in a batch, until items end. A repeated add of an accepted item is
+// answered.
 func TestTheMemoryOfTheQueueIsBounded(t *testing.T) {
 	const most = 40 << 10
 	n := running(t, eventlog.NewMemory(), func(c *Config) { c.QueueBytes = most })

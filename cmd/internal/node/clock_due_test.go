@@ -13,9 +13,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A command of the clock that is refused leaves a failure on the log, once, which is
-// parked and can be discarded. One that came too late leaves none, until it has been
-// too late ten times running.
+// A refused command of the clock is recorded as one failure, which is parked and can be
+// discarded. A command that is only too late is not recorded, until it has been too late
+// ten times in succession.
 func TestRefusalsOfTheClockAreRecorded(t *testing.T) {
 	log := eventlog.NewMemory()
 	n := followedOnly(t, log)

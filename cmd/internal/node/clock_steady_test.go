@@ -21,7 +21,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// fakeClocks are the clocks of a system that a test turns.
+// fakeClocks are the clocks of a system, set by a test.
 type fakeClocks struct {
 	reading
 	slept time.Duration
@@ -45,8 +45,8 @@ func (c *fakeClocks) sleep(d time.Duration) {
 	c.wall, c.slept = c.wall.Add(d), c.slept+d
 }
 
-// Whatever happens to the wall clock, the node's never goes back, and what passes
-// by it is what passed, within a twentieth.
+// The node's clock never goes back, and the time that passes by it is the time that
+// passed, within a twentieth, whatever happens to the wall clock.
 func TestTheClockTellsWhatPassed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		system := newFakeClocks()
@@ -110,7 +110,7 @@ func TestTheClockFollowsTheWall(t *testing.T) {
 	}
 }
 
-// steppedNode is a node under clocks that a test turns, stepped by hand.
+// steppedNode is a node whose clocks and steps a test controls.
 type steppedNode struct {
 	t      *testing.T
 	clocks *fakeClocks
@@ -153,7 +153,7 @@ func (s *steppedNode) pass(d time.Duration) {
 	}
 }
 
-// restart ends the process and begins another, under a wall clock stepped meanwhile.
+// restart ends the process and starts another, after the wall clock was stepped.
 func (s *steppedNode) restart(step time.Duration) {
 	s.t.Helper()
 	s.close()
@@ -168,7 +168,7 @@ func (s *steppedNode) do(c domain.Command) commands.Result {
 	return do(s.t, s.node, fmt.Sprintf("test/%d", s.did), c)
 }
 
-// tick lets what is due happen.
+// tick runs what is due.
 func (s *steppedNode) tick() {
 	s.t.Helper()
 	for range 100 {
@@ -207,10 +207,10 @@ const (
 	testStep  = 5 * time.Second
 )
 
-// The ways in which a node's time is disturbed.
+// The disturbances of a node's time.
 var disturbances = []struct {
 	name    string
-	away    bool // the node was, for a while that nobody can tell
+	away    bool // the node was not running, for a time that it cannot know
 	disturb func(*steppedNode, time.Duration)
 }{
 	{"a step", false, func(s *steppedNode, d time.Duration) { s.clocks.step(d) }},
@@ -222,7 +222,7 @@ var disturbances = []struct {
 	}},
 	{"a restart after a step", true, func(s *steppedNode, d time.Duration) { s.restart(d) }},
 	{"a sleep", true, func(s *steppedNode, d time.Duration) { s.clocks.sleep(d.Abs()) }},
-	// An attempt may take an hour, heartbeats or not, and a pause is part of that.
+	// An attempt may take an hour, with or without heartbeats, and a pause counts.
 	{"a pause", true, func(s *steppedNode, d time.Duration) { s.clocks.pass(min(d.Abs(), 50*time.Minute)) }},
 	{"two pauses", true, func(s *steppedNode, d time.Duration) {
 		s.clocks.pass(min(d.Abs(), 50*time.Minute))
@@ -236,10 +236,10 @@ var disturbances = []struct {
 	}},
 }
 
-// At every stage of an item the node's clock is stepped, or the node was away: a
-// holder that is heard keeps its lease and its node its health, and a lease whose
-// holder is gone ends when it is due by what passed. Under the race detector two steps
-// of six are tried, at three stages of six.
+// At every stage of an item the node's clock is stepped, or the node is not running for a
+// while. A holder that can be heard keeps its lease, and its node stays healthy. A lease
+// whose holder is gone ends when it is due by the time that passed. Under the race
+// detector two steps of six are tried, at three stages of six.
 func TestStepsOfTheClockMoveNoLease(t *testing.T) {
 	const claimed, started = 5 * time.Second, 10 * time.Second
 	steps := []time.Duration{2 * time.Hour, -2 * time.Hour, 30 * 24 * time.Hour, -30 * 24 * time.Hour, 50 * time.Second, -50 * time.Second}
@@ -305,7 +305,7 @@ func TestStepsOfTheClockMoveNoLease(t *testing.T) {
 	}
 }
 
-// A back-off is over when it is, too.
+// A back-off ends when it is due, too.
 func TestStepsOfTheClockMoveNoBackOff(t *testing.T) {
 	for _, step := range []time.Duration{2 * time.Hour, -30 * 24 * time.Hour} {
 		s := newSteppedNode(t)
@@ -329,7 +329,8 @@ func TestStepsOfTheClockMoveNoBackOff(t *testing.T) {
 	}
 }
 
-// Times on the log do not go back when the wall clock does, and health tells.
+// Times in the log do not go back when the wall clock does, and health reports the
+// difference.
 func TestALogDoesNotGoBack(t *testing.T) {
 	s := newSteppedNode(t)
 	s.pass(time.Hour)
@@ -362,7 +363,7 @@ func TestALogDoesNotGoBack(t *testing.T) {
 	}
 }
 
-// What nobody decided here is no time to go by, nor is one that cannot be.
+// Times of events that no node decided, and impossible times, do not set the clock.
 func TestTheClockDoesNotBeginAtARecording(t *testing.T) {
 	for name, meta := range map[string]domain.Meta{"a recording": {Actor: "import"}, "a time out of reach": {Node: "n1", Command: "c"}} {
 		log := eventlog.NewMemory()

@@ -20,7 +20,8 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// onDisk is a node whose log and read models are on a disk, and what ends it.
+// onDisk is a node whose log and read models are on a disk, with the function that ends
+// it.
 func onDisk(t *testing.T, disk *crashdisk.Disk) (*Node, func()) {
 	t.Helper()
 	log, err := pebblelog.Open("log", pebblelog.Options{FS: disk})
@@ -52,7 +53,7 @@ func onDisk(t *testing.T, disk *crashdisk.Disk) (*Node, func()) {
 	}
 }
 
-// crewOf is workers at work, until their node is to end.
+// crewOf runs workers until their node is to end.
 type crewOf struct {
 	mu     sync.Mutex
 	told   map[string]Outcome
@@ -84,9 +85,9 @@ func (c *crewOf) work(t *testing.T, n *Node, round int, seed uint64, stop <-chan
 	}
 }
 
-// Power is lost at any moment while many command at once: what was answered is
-// there afterwards, the queue is the fold of what is there, and commands that are
-// repeated are answered as before, or happen once.
+// Power is lost at a random moment under concurrent commands. Afterwards everything that
+// was answered is in the log, the queue equals the fold of the log, and repeated commands
+// get the same answers or happen once.
 func TestPowerIsLostUnderLoad(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -143,7 +144,7 @@ func TestPowerIsLostUnderLoad(t *testing.T) {
 	}
 }
 
-// isTheFold checks the queue of a node against a fold of its log.
+// isTheFold checks that the queue of a node equals a fold of its log.
 func isTheFold(t *testing.T, n *Node) {
 	t.Helper()
 	ended := map[domain.TaskID]bool{}

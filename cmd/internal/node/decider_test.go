@@ -40,7 +40,7 @@ func (r *readings) Read(ctx context.Context, stream domain.StreamID, from domain
 	}
 }
 
-// failing is a test or a benchmark.
+// failing is the part of testing.TB that the decider uses.
 type failing interface {
 	Helper()
 	Fatal(args ...any)
@@ -61,7 +61,7 @@ func decider(t failing, log eventlog.Log, cache commands.AggregateCache) *comman
 	return bus
 }
 
-// untouched is a cache that finds out when an aggregate in it is changed.
+// untouched is a cache that detects changes of the aggregates in it.
 type untouched struct {
 	*aggregateCache
 	mu    sync.Mutex
@@ -94,7 +94,7 @@ func (u *untouched) Put(stream domain.StreamID, kind any, from domain.Revision, 
 	}
 }
 
-// lookOf writes a value down with everything it refers to.
+// lookOf returns a text of a value and everything that it refers to.
 func lookOf(value any) string {
 	var b strings.Builder
 	var write func(v reflect.Value)
@@ -121,7 +121,7 @@ func lookOf(value any) string {
 			}
 			b.WriteString("]")
 		case reflect.Map:
-			fmt.Fprintf(&b, "map of %d", v.Len()) // states keep their maps to themselves: there are none
+			fmt.Fprintf(&b, "map of %d", v.Len()) // states have no maps
 		default:
 			fmt.Fprint(&b, v)
 		}
@@ -132,7 +132,7 @@ func lookOf(value any) string {
 	return b.String()
 }
 
-// someCommand draws a command on one of a few streams.
+// someCommand returns a random command on one of a few streams.
 func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 	item := rapid.SampledFrom([]string{"t1", "t2"}).Draw(t, "item")
 	lease := rapid.IntRange(1, 3).Draw(t, "lease")
@@ -162,7 +162,7 @@ func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 		{"events.append", ""},
 	}).Draw(t, "command")
 	switch one[0] {
-	case "spawn": // without a queue nothing is added
+	case "spawn": // without a queue nothing can be added
 		return commands.AppendEvent{Target: domain.TaskID(item).Stream(), Expected: domain.AnyRevision, Event: work.Spawned{
 			TaskID: domain.TaskID(item), TaskType: "selfplay", TimeoutSeconds: 60, MaxAttempts: 2, Payload: fmt.Appendf(nil, `{"n":%d}`, n),
 		}}
@@ -180,7 +180,7 @@ func someCommand(t *rapid.T, bus *commands.Bus) domain.Command {
 	return spec.Value(pointer)
 }
 
-// told is all that a caller learns of a command.
+// told is the text of everything that a command returns to its caller.
 func told(t *rapid.T, result commands.Result, err error) string {
 	text, failed := json.Marshal(result)
 	if failed != nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// followedOnly is a node whose read models follow, and that nothing else moves.
+// followedOnly is a node whose read models follow the log, and none of whose other actors
+// run.
 func followedOnly(t *testing.T, log eventlog.Log) *Node {
 	t.Helper()
 	f := unfollowedOn(t, log)
@@ -24,8 +25,8 @@ func followedOnly(t *testing.T, log eventlog.Log) *Node {
 	return f.Node
 }
 
-// story is commands that are decided in groups, each of one call: what a group
-// decides rests on what stands before it in the same group.
+// story is a list of commands that are decided in groups, each appended in one call. A
+// decision depends on the earlier ones in its group.
 func story() [][]Order {
 	report := func(id domain.TaskID) workcmd.Report { return workcmd.Report{TaskID: id, Lease: 1} }
 	add := func(id string, key string) Order {
@@ -53,7 +54,7 @@ func story() [][]Order {
 	}
 }
 
-// runStory gives what came of the commands of a story, by their ids.
+// runStory returns the outcomes of the commands of a story, by their ids.
 func runStory(t *testing.T, n *Node, story [][]Order) map[string]Outcome {
 	t.Helper()
 	outcomes := map[string]Outcome{}
@@ -65,9 +66,9 @@ func runStory(t *testing.T, n *Node, story [][]Order) map[string]Outcome {
 	return outcomes
 }
 
-// Whichever write fails, and however: what was answered is in the log, what
-// was not stored was not answered, no item is given twice, the queue is what the
-// log says, and a repetition gets the first answer, or goes on.
+// Whichever write fails, and in whatever way: what was answered is in the log, what was
+// not stored was not answered as stored, no item is leased twice, the queue equals the
+// fold of the log, and a repetition gets the first answer or continues.
 func TestEveryWriteMayFail(t *testing.T) {
 	healthyLog := &faultyLog{Log: eventlog.NewMemory()}
 	undisturbed := followedOnly(t, healthyLog)
@@ -102,7 +103,7 @@ func TestEveryWriteMayFail(t *testing.T) {
 	}
 }
 
-// checkStory checks what came of a story, and that it can be repeated.
+// checkStory checks the outcomes of a story, and that its commands can be repeated.
 func checkStory(t *testing.T, n *Node, is fault, first map[string]Outcome) {
 	t.Helper()
 	sameAsLoaded(t, n)
@@ -124,7 +125,7 @@ func checkStory(t *testing.T, n *Node, is fault, first map[string]Outcome) {
 			t.Errorf("%s, repeated: %v", id, outcome.Err)
 		}
 		if len(before.Result.Events) == 0 || domain.CodeOf(before.Err) == domain.Unavailable {
-			continue // it had no answer to be given again
+			continue // it has no answer that could be repeated
 		}
 		if a, b := fmt.Sprint(before.Err), fmt.Sprint(outcome.Err); a != b {
 			t.Errorf("%s: want the answer %s again, found %s", id, a, b)
@@ -134,7 +135,7 @@ func checkStory(t *testing.T, n *Node, is fault, first map[string]Outcome) {
 			t.Errorf("%s: want the events %v again, found %v", id, a, b)
 		}
 		if id == "start-b" || len(a) < len(b) && id == "ends" {
-			continue // a deadline is that of now; what left no event is judged again
+			continue // a deadline depends on the time; a refusal without events is decided again
 		}
 		answer, err := json.Marshal(before.Result.Answer)
 		repeated, err2 := json.Marshal(outcome.Result.Answer)
@@ -146,9 +147,9 @@ func checkStory(t *testing.T, n *Node, is fault, first map[string]Outcome) {
 	audit(t, n, true)
 }
 
-// A claim and a cancellation of a class of which a part was not stored: tried
-// again, by the caller or by the node itself, the claim takes nothing beyond its
-// limit, and the cancellation cancels the rest and tells of all.
+// A claim and a cancellation of a class are stored in part. When they are repeated, by the
+// caller or by the node, the claim takes no more items than its limit, and the
+// cancellation cancels the rest and lists all.
 func TestWhatIsStoredInPartGoesOn(t *testing.T) {
 	for _, is := range []fault{conflicting, unavailable} {
 		for at := range 3 {
@@ -195,7 +196,7 @@ func TestWhatIsStoredInPartGoesOn(t *testing.T) {
 	}
 }
 
-// proposedOf is an event as somebody else would append it.
+// proposedOf returns an event as another writer would append it.
 func proposedOf(t *testing.T, cause string, event domain.Event) eventlog.Proposed {
 	t.Helper()
 	data, err := json.Marshal(event)
@@ -205,8 +206,8 @@ func proposedOf(t *testing.T, cause string, event domain.Event) eventlog.Propose
 	return eventlog.Proposed{ID: domain.DeriveID(cause, 0), Type: event.EventType(), Version: 1, Time: time.Unix(1e9, 0).UTC(), Meta: domain.Meta{Command: cause}, Data: data}
 }
 
-// An event that an outsider brings about an item that ended, or of one that is
-// live, leaves the queue in memory what the log says.
+// An event that another writer appends about an ended or a live item leaves the queue
+// equal to the fold of the log.
 func TestOutsidersTellOfItems(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	do(t, n, "add", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
@@ -226,7 +227,7 @@ func TestOutsidersTellOfItems(t *testing.T) {
 	}
 }
 
-// A refusal that rests on what was not stored is decided again.
+// A refusal that depends on a write that was not stored is decided again.
 func TestARefusalRestsOnWhatIsStored(t *testing.T) {
 	log := &faultyLog{Log: eventlog.NewMemory()}
 	log.fault = func(nth int, _ eventlog.Write) fault {

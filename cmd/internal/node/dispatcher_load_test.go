@@ -16,14 +16,14 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// worker sends commands about a few items and keeps in mind what it was told.
+// worker sends commands about a few items and remembers the answers.
 type worker struct {
 	name   string
 	random *rand.Rand
 	leases map[domain.TaskID]uint64
 }
 
-// next draws a command.
+// next returns a random command.
 func (w *worker) next() domain.Command {
 	id := domain.TaskID(fmt.Sprint("t", w.random.IntN(12)))
 	report := workcmd.Report{TaskID: id, Lease: w.leases[id]}
@@ -54,7 +54,7 @@ func (w *worker) next() domain.Command {
 	return workcmd.CompleteTask{Report: report}
 }
 
-// run sends commands; one that is unavailable is tried again, or given up.
+// run sends commands. An unavailable one is retried, or given up.
 func (w *worker) run(ctx context.Context, n *Node, times int, told func(string, Outcome)) {
 	for i := range times {
 		order := Order{ID: fmt.Sprintf("%s/%d", w.name, i), Command: w.next()}
@@ -79,7 +79,7 @@ func (w *worker) heard(result commands.Result) {
 	}
 }
 
-// crew runs workers at once and gives what they were told.
+// crew runs workers concurrently and returns the answers that they got.
 func crew(t *testing.T, n *Node, seed uint64, times int) map[string]Outcome {
 	t.Helper()
 	var mu sync.Mutex
@@ -99,7 +99,7 @@ func crew(t *testing.T, n *Node, seed uint64, times int) map[string]Outcome {
 	return told
 }
 
-// Writes fail here and there, from many callers at once.
+// Random writes fail, under concurrent callers.
 func TestWritesFailUnderLoad(t *testing.T) {
 	for _, is := range faults {
 		t.Run(is.String(), func(t *testing.T) {
@@ -119,7 +119,8 @@ func TestWritesFailUnderLoad(t *testing.T) {
 			a := audit(t, n, is == fromHereOnGone)
 			for id, outcome := range told {
 				a.answered(t, id, outcome.Result)
-				// A batch may be stored in part, and a repeated try leaves what one before stored.
+				// A batch may be stored in part, and a retry does not change what is
+				// stored.
 				if errors.Is(outcome.Err, domain.ErrConflict) && len(a.wrote[id]) > 0 {
 					t.Errorf("%s was refused as %v, and the log has %d events of it", id, outcome.Err, len(a.wrote[id]))
 				}
@@ -130,7 +131,7 @@ func TestWritesFailUnderLoad(t *testing.T) {
 	}
 }
 
-// quiet waits until nothing is left that reactors want.
+// quiet waits until the outbox is empty.
 func quiet(t *testing.T, n *Node) {
 	t.Helper()
 	for range 200 {
@@ -152,8 +153,8 @@ func quiet(t *testing.T, n *Node) {
 	t.Fatal("reactors do not come to an end")
 }
 
-// Somebody else writes items' streams beside the node: what it decides on a
-// queue that is behind is not stored, and decided again on one that is not.
+// Another writer appends to items' streams. What the node decides on a queue that is
+// behind is not stored, and is decided again on one that is up to date.
 func TestForeignWritersMeetConflicts(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -190,7 +191,7 @@ func TestForeignWritersMeetConflicts(t *testing.T) {
 	if foreign == 0 || len(log.calls) == 0 {
 		t.Fatal("want conflicts, found none")
 	}
-	for id := range a.items { // whatever the queue does not know of them is met now
+	for id := range a.items { // a command on each item shows what the queue does not know about it
 		if _, err := n.Do(t.Context(), Order{ID: "end-" + string(id), Command: workcmd.CancelTask{TaskID: id}}); err != nil && !errors.Is(err, domain.ErrConflict) {
 			t.Error(err)
 		}

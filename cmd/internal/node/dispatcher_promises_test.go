@@ -14,8 +14,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// No more items of a type are leased than its cap allows, though those who ask
-// are decided in one group, and whatever becomes of the writes.
+// No more items of a type are leased than its cap allows, although the claims are decided
+// in one group, and whichever writes fail.
 func TestTheRunningCapHolds(t *testing.T) {
 	for _, is := range append([]fault{healthy}, faults...) {
 		t.Run(is.String(), func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestTheRunningCapHolds(t *testing.T) {
 			})
 			n.DoAll(t.Context(), orders)
 			log.set(nil)
-			n.DoAll(t.Context(), orders) // those that came to nothing ask again
+			n.DoAll(t.Context(), orders) // claims that got nothing are repeated
 			held := func() (ids []domain.TaskID) {
 				for id, item := range audit(t, n, true).items {
 					if item.State.Held() {
@@ -63,8 +63,8 @@ func TestTheRunningCapHolds(t *testing.T) {
 	}
 }
 
-// What is in the log already, though nobody here knew when it was decided, is
-// answered as what it is: a repetition, with the places of the first time.
+// A command whose events are in the log, though the node did not know that when it
+// decided, is answered as a repetition, with the positions of the first time.
 func TestAWriteThatWasStoredBeforeIsARepetition(t *testing.T) {
 	log := &faultyLog{Log: eventlog.NewMemory()}
 	n := followedOnly(t, log)
@@ -87,9 +87,9 @@ func TestAWriteThatWasStoredBeforeIsARepetition(t *testing.T) {
 	sameAsLoaded(t, n)
 }
 
-// What a command comes to rests on the writes of its group before it. Where a foreign
-// writer brings an item to the very revision that such a write was to bring it to, what
-// rests on it is not stored either, and both are decided again.
+// A decision depends on the earlier writes of its group. If another writer brings an item
+// to the revision that such a write was to bring it to, what depends on the write is not
+// stored either, and both are decided again.
 func TestAWriteRestsOnTheOneBeforeIt(t *testing.T) {
 	inner := eventlog.NewMemory()
 	log := &faultyLog{Log: inner}
@@ -128,8 +128,8 @@ func TestAWriteRestsOnTheOneBeforeIt(t *testing.T) {
 	sameAsLoaded(t, n)
 }
 
-// What the group itself brought to an end is known to what it decides next: nothing
-// has to be decided twice.
+// Items that a group has ended are known to the later decisions of the group, so that
+// nothing has to be decided twice.
 func TestAGroupKnowsWhatItEnded(t *testing.T) {
 	log := &faultyLog{Log: eventlog.NewMemory()}
 	n := followedOnly(t, log)
@@ -149,8 +149,8 @@ func TestAGroupKnowsWhatItEnded(t *testing.T) {
 	sameAsLoaded(t, n)
 }
 
-// A group is no more than what a log stores with one sync: commands that come to more
-// are divided among calls.
+// A group is at most what a log stores with one sync: larger lists of commands are divided
+// into several calls.
 func TestAGroupIsBounded(t *testing.T) {
 	const most, batches, each = 1024, 4, 400
 	log := &faultyLog{Log: eventlog.NewMemory()}

@@ -19,11 +19,11 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// blockedLog keeps calls of AppendMany until they are let go.
+// blockedLog blocks calls of AppendMany until the test releases them.
 type blockedLog struct {
 	eventlog.Log
-	came chan int      // the writes of a call that began
-	let  chan struct{} // one token for each call; closed: all
+	came chan int      // the number of writes of a call that began
+	let  chan struct{} // one token for each call; closed: releases all
 }
 
 func newBlockedLog() *blockedLog {
@@ -40,7 +40,7 @@ func addOrder(id string) Order {
 	return Order{ID: "add-" + id, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay"}}
 }
 
-// start runs an order and tells of its outcome.
+// start runs an order and sends its outcome.
 func start(ctx context.Context, n *Node, order Order) <-chan Outcome {
 	told := make(chan Outcome, 1)
 	go func() {
@@ -50,7 +50,7 @@ func start(ctx context.Context, n *Node, order Order) <-chan Outcome {
 	return told
 }
 
-// waitsFor lets others run until something is so.
+// waitsFor yields the processor until a condition holds.
 func waitsFor(t *testing.T, so func() bool) {
 	t.Helper()
 	for !so() {
@@ -61,15 +61,15 @@ func waitsFor(t *testing.T, so func() bool) {
 	}
 }
 
-// line is how many commands wait to be decided.
+// line returns the number of commands that wait to be decided.
 func (d *dispatcher) line() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.waiting)
 }
 
-// A caller who goes away while a command waits takes it along; one who goes away
-// while it is under way leaves it to happen, and is told which of the two it was.
+// If the context of a caller ends while its command waits, the command is dropped. If the
+// append is in progress, the command happens. The error says which.
 func TestACallerGoesAway(t *testing.T) {
 	log := newBlockedLog()
 	n := followedOnly(t, log)
@@ -101,7 +101,7 @@ func TestACallerGoesAway(t *testing.T) {
 	sameAsLoaded(t, n)
 }
 
-// So many commands wait and no more; those that do are all decided.
+// The number of waiting commands is bounded, and all that wait are decided.
 func TestTheWaitingLineIsBounded(t *testing.T) {
 	log := newBlockedLog()
 	n := followedOnly(t, log)
@@ -132,8 +132,8 @@ func TestTheWaitingLineIsBounded(t *testing.T) {
 	do(t, n, "more", addOrder("more").Command)
 }
 
-// A group takes so many commands and no more: the first are answered before the
-// last are decided.
+// The number of commands in a group is bounded: the first are answered before the last are
+// decided.
 func TestAGroupTakesSoManyCommands(t *testing.T) {
 	log := newBlockedLog()
 	n := followedOnly(t, log)
@@ -161,7 +161,7 @@ func TestAGroupTakesSoManyCommands(t *testing.T) {
 	}
 }
 
-// A node that closes decides what waits and refuses what comes.
+// A node that closes decides the commands that wait and refuses new ones.
 func TestCloseDecidesWhatWaits(t *testing.T) {
 	log := newBlockedLog()
 	n, err := Open(Config{Node: "n1", Log: log, StoreDir: t.TempDir()})
@@ -195,14 +195,14 @@ func TestCloseDecidesWhatWaits(t *testing.T) {
 	}
 }
 
-// A node whose read models do not follow any more closes all the same, and what
-// waits for them is answered.
+// A node whose read models have stopped to follow the log can be closed, and commands that
+// wait for them are answered.
 func TestCloseWaitsForNobodyWhoIsGone(t *testing.T) {
 	n, err := Open(Config{Node: "n1", Log: eventlog.NewMemory(), StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Nobody follows the log: what claims have to know of this never arrives.
+	// Nothing follows the log, so the read models never have what claims wait for.
 	do(t, n, "register", nodescmd.RegisterNode{NodeID: "w", Facts: []byte(`{"slots":2}`)})
 	told := start(t.Context(), n, addOrder("waits"))
 	waitsFor(t, func() bool { return n.work.line() == 0 })
@@ -219,7 +219,7 @@ func TestCloseWaitsForNobodyWhoIsGone(t *testing.T) {
 	}
 }
 
-// The same command at the same moment happens once, and both callers get its answer.
+// The same command sent twice at once happens once, and both callers get its answer.
 func TestOneIDTwiceAtOnce(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	for i := range 50 {
@@ -245,7 +245,7 @@ func TestOneIDTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// A dry run tells what would happen, and changes neither the log nor the queue.
+// A dry run returns what would happen, and changes neither the log nor the queue.
 func TestDryRunsChangeNothing(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	for i := range 4 {
@@ -292,8 +292,8 @@ func TestDryRunsChangeNothing(t *testing.T) {
 	}
 }
 
-// A claim knows of pauses, nodes and policies that were acknowledged before it,
-// though the read models follow behind.
+// A claim sees the pauses, nodes and policies that were acknowledged before it, although
+// the read models are behind.
 func TestClaimsKnowWhatWasAcknowledged(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	for i := range 40 {
@@ -317,7 +317,7 @@ func TestClaimsKnowWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// What no log takes is refused before anything rests on it.
+// An event that no log stores is refused before other decisions depend on it.
 func TestWhatIsTooLargeIsRefusedByItself(t *testing.T) {
 	n := followedOnly(t, eventlog.NewMemory())
 	do(t, n, "add", workcmd.AddTask{TaskID: "a", TaskType: "selfplay", UniqueKey: "key"})

@@ -20,8 +20,8 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// meetingLog lets no event of a training be appended before each of the awaited
-// streams has one on its way, and none at all to the broken stream.
+// meetingLog blocks events of trainings until each of the awaited streams has one in
+// progress, and refuses those of the broken stream.
 type meetingLog struct {
 	eventlog.Log
 	mu      sync.Mutex
@@ -60,7 +60,7 @@ func (l *meetingLog) AppendMany(ctx context.Context, writes []eventlog.Write) []
 	return logtest.OneByOne(ctx, l, writes)
 }
 
-// followed is a node whose read models a test lets follow the log, or not.
+// followed is a node whose read models follow the log only while a test lets them.
 type followed struct {
 	*Node
 	t    *testing.T
@@ -84,7 +84,7 @@ func unfollowedOn(t *testing.T, log eventlog.Log) *followed {
 	return &followed{Node: n, t: t, stop: func() {}}
 }
 
-// follow goes on until pause.
+// follow starts to follow the log, until pause.
 func (f *followed) follow() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -110,15 +110,15 @@ func (f *followed) pause() {
 	f.stop()
 }
 
-// Commands that different streams decide run at once, those of one stream in
-// their order; what fails stays, with what comes after it, and holds up no other
-// stream.
+// Commands on different streams run at the same time, those on one stream in order. One
+// that fails stays in the outbox with those after it on its stream, and does not delay
+// other streams.
 func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	log := &meetingLog{Log: eventlog.NewMemory()}
 	f := unfollowedOn(t, log)
 	f.follow()
 	const each = 3
-	const issued = 2 * each // for each item, that it began and that it ended
+	const issued = 2 * each // for each item, its start and its end
 	configs := []string{"hex8_2p", "hex8_3p", "square8_2p", "square19_4p"}
 	var streams []domain.StreamID
 	for _, config := range configs {
@@ -177,8 +177,8 @@ func TestTheOutboxIsDrainedStreamByStream(t *testing.T) {
 	}
 }
 
-// Facts that rest on no state share one call of the log. One that is not stored
-// stays, with what comes after it on its stream, and holds up no other stream.
+// Commands that only record events share one call of the log. One that is not stored stays
+// in the outbox with those after it on its stream, and does not delay other streams.
 func TestFactsAreRecordedTogether(t *testing.T) {
 	for _, is := range []fault{unavailable, storedUnheard, conflicting} {
 		t.Run(is.String(), func(t *testing.T) { recordedTogether(t, is) })
@@ -212,7 +212,7 @@ func recordedTogether(t *testing.T, is fault) {
 	if calls := log.calls[before:]; !slices.Equal(calls, []int{2 * each}) {
 		t.Errorf("want one call of %d writes, found %v", 2*each, calls)
 	}
-	// A conflict settles the one it befell: nothing will come of it.
+	// A conflict settles its command, because it will never succeed.
 	want, stay := each+1, each-1
 	if is == conflicting {
 		want, stay = each+2, each-2

@@ -17,8 +17,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// A node that is stepped by hand runs a command and shows the rows that follow from
-// it.
+// A node that is stepped by hand runs a command and shows the resulting rows.
 func Example() {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	n, err := node.Open(node.Config{

@@ -13,15 +13,15 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// fault is what becomes of a write.
+// fault is the failure of a write.
 type fault int
 
 const (
 	healthy        fault = iota
-	conflicting          // not stored: a conflict, though nobody wrote
+	conflicting          // not stored: a conflict, although nothing was written
 	unavailable          // not stored: the log is unavailable
-	storedUnheard        // stored, and answered as unavailable
-	fromHereOnGone       // not stored, like all that come after it in the call
+	storedUnheard        // stored, but answered as unavailable
+	fromHereOnGone       // not stored, and no later write of the call is
 )
 
 var faults = []fault{conflicting, unavailable, storedUnheard, fromHereOnGone}
@@ -30,13 +30,13 @@ func (f fault) String() string {
 	return [...]string{"healthy", "conflicting", "unavailable", "stored unheard", "gone from here on"}[f]
 }
 
-// faultyLog is a log whose AppendMany fails at single writes.
+// faultyLog is a log whose AppendMany fails at some writes.
 type faultyLog struct {
 	eventlog.Log
 	mu     sync.Mutex
 	writes int
 	fault  func(nth int, w eventlog.Write) fault // nil: none
-	before func(context.Context, eventlog.Write) // runs before each write; nil: nothing does
+	before func(context.Context, eventlog.Write) // runs before each write; may be nil
 	calls  []int                                 // writes of each call
 }
 
@@ -82,7 +82,7 @@ func (l *faultyLog) set(fault func(nth int, w eventlog.Write) fault) {
 	l.fault = fault
 }
 
-// audited is what a log says of the queue.
+// audited is what a log says about the queue.
 type audited struct {
 	events map[domain.EventID]domain.Envelope
 	items  map[domain.TaskID]work.Task
@@ -90,8 +90,8 @@ type audited struct {
 	ends   map[domain.TaskID]string    // the command that ended an item
 }
 
-// audit reads a log and checks that no item was given to two at once, nor a
-// unique key to two live items where those are asked about.
+// audit reads a log, and checks that no item was leased to two holders at once and, if
+// wanted, that no two live items had one unique key.
 func audit(t *testing.T, n *Node, keys bool) audited {
 	t.Helper()
 	a := audited{map[domain.EventID]domain.Envelope{}, map[domain.TaskID]work.Task{}, map[string][]domain.EventID{}, map[domain.TaskID]string{}}
@@ -141,7 +141,7 @@ func audit(t *testing.T, n *Node, keys bool) audited {
 	return a
 }
 
-// answered checks that what a command was answered with stands in the log.
+// answered checks that the log has what a command was answered with.
 func (a audited) answered(t *testing.T, what string, result commands.Result) {
 	t.Helper()
 	for _, e := range result.Events {
@@ -152,7 +152,8 @@ func (a audited) answered(t *testing.T, what string, result commands.Result) {
 	}
 }
 
-// sameAsLoaded checks that the queue in memory is what is loaded from what is durable.
+// sameAsLoaded checks that the queue in memory equals one that is loaded from what is
+// durable.
 func sameAsLoaded(t *testing.T, n *Node) {
 	t.Helper()
 	loaded, err := n.work.load(t.Context())
@@ -174,7 +175,7 @@ func sameAsLoaded(t *testing.T, n *Node) {
 	}
 }
 
-// idsOf are the events of an answer.
+// idsOf returns the ids of the events of an answer.
 func idsOf(result commands.Result) []string {
 	var ids []string
 	for _, e := range result.Events {

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
-// No log is made where read models show that there was one.
+// No log is made in a folder whose read models show that it had one.
 func TestNoLogIsMadeBesideReadModels(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, log string){
 		"without a folder":     func(*testing.T, string) {},
@@ -29,12 +29,12 @@ func TestNoLogIsMadeBesideReadModels(t *testing.T) {
 			if made, err := os.ReadDir(folder); err == nil && len(made) > 0 {
 				t.Errorf("want nothing made, found %v", made)
 			}
-			must(t, os.RemoveAll(models)) // what the error says
+			must(t, os.RemoveAll(models)) // as the error advises
 			log, err = OpenLogWith(data, pebblelog.Options{Small: true})
 			must(t, err)
 			must(t, log.Close())
 			must(t, os.MkdirAll(models, 0o755))
-			log, err = OpenLogWith(data, pebblelog.Options{Small: true}) // with its log
+			log, err = OpenLogWith(data, pebblelog.Options{Small: true}) // with the log
 			must(t, err)
 			must(t, log.Close())
 		})

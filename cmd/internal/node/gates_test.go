@@ -11,8 +11,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// Claims count by gate what they are kept from, once per claim, and what they
-// are given not at all.
+// Each gate counts the items that it kept from claims, once for each claim; items that
+// claims got are not counted.
 func TestClaimsCountTheirGates(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	registry := prometheus.NewRegistry()

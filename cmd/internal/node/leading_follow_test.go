@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// lookedBack counts the events that are read from the end of a log on.
+// lookedBack counts the events that are read backwards from the end of a log.
 type lookedBack struct {
 	eventlog.Log
 	events atomic.Int64
@@ -92,7 +92,7 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 		t.Errorf("want the last events read by who leads now, found %d read", looked)
 	}
 
-	// What the other wrote meanwhile is known to the one that led before.
+	// The node that led before knows what the other node wrote meanwhile.
 	do(t, nodes[1], "late", add("", "late").Command)
 	later := Order{ID: "later", Command: claim.Command}
 	if took, err = nodes[1].Do(t.Context(), later); err != nil || len(took.Events) != 3 {
@@ -109,7 +109,7 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 		t.Errorf("want a claim of the term between answered as before, found %v, %v", again, err)
 	}
 
-	// Neither loaded its queue again, and both have what the other decided.
+	// Neither node loaded its queue again, and both have what the other decided.
 	do(t, nodes[0], "last", add("", "last").Command)
 	for i, n := range nodes {
 		loaded, err := n.work.load(t.Context())

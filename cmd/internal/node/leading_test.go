@@ -17,7 +17,7 @@ import (
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
-// appointed is a leadership that a test moves.
+// appointed is a leadership that a test sets.
 type appointed struct {
 	mu      sync.Mutex
 	leader  eventlog.Leader
@@ -47,7 +47,7 @@ func (a *appointed) Changes() <-chan struct{} {
 
 func (a *appointed) ConfirmLeader(context.Context) error { return nil }
 
-// described is a log that members replicate, as a test describes it.
+// described is a replicated log whose state a test sets.
 type described struct {
 	eventlog.Log
 	state raftlog.State
@@ -55,8 +55,9 @@ type described struct {
 
 func (d described) State(context.Context) (raftlog.State, error) { return d.state, nil }
 
-// The leader's health names the members it does not hear from and those that it refuses.
-// A follower does not know, and a new leader waits until the others could answer.
+// The leader's health names the members that it does not hear from and those that it
+// refuses. A follower reports none, and a new leader waits until the others had time to
+// answer.
 func TestHealthNamesSilentMembers(t *testing.T) {
 	yes, no := true, false
 	member := func(name string, answers *bool) raftlog.MemberState {
@@ -90,7 +91,7 @@ func TestHealthNamesSilentMembers(t *testing.T) {
 	}
 }
 
-// A node that takes no commands leads nobody, and a recording has no node at all.
+// A node that takes no commands has no leader, and a recording has no node either.
 func TestWhoOnlyShowsALogDoesNotLead(t *testing.T) {
 	for name, c := range map[string]struct {
 		change       func(*Config)
@@ -108,8 +109,8 @@ func TestWhoOnlyShowsALogDoesNotLead(t *testing.T) {
 	}
 }
 
-// TestTenure moves the leadership of one log between two nodes: the one that follows
-// refuses, and the one that takes over decides on what the other left.
+// TestTenure moves the leadership of one log between two nodes: the follower refuses
+// commands, and the new leader decides on what the other node left.
 func TestTenure(t *testing.T) {
 	log := eventlog.NewMemory()
 	var leaderships [2]*appointed
@@ -140,7 +141,7 @@ func TestTenure(t *testing.T) {
 		if err := add(nodes[1-leader], "elsewhere"); !errors.As(err, &refused) || domain.CodeOf(err) != domain.NotLeader {
 			t.Fatalf("want not_leader from who follows, found %v", err)
 		}
-		if leader == 0 { // one adds, the other claims: what it remembers does not have the item
+		if leader == 0 { // one adds, the other claims, so its cache does not have the item
 			if err := add(nodes[0], fmt.Sprint("t", term)); err != nil {
 				t.Fatal(err)
 			}
@@ -173,7 +174,8 @@ func TestTenure(t *testing.T) {
 	}
 }
 
-// A node that takes over goes on from the last event of others, and was away until then.
+// A node that takes over continues from the time of the last event of the others, and
+// counts as away until then.
 func TestClockTakesOver(t *testing.T) {
 	system := newFakeClocks()
 	clock := newClock(system.system())

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// listed is who replicates a log, as a test says it.
+// listed are the members of a log, set by a test.
 type listed struct {
 	mu      sync.Mutex
 	now     *Membership
@@ -31,8 +31,8 @@ func (l *listed) members() (*Membership, <-chan struct{}) {
 	return l.now, l.changed
 }
 
-// Each change of the members is written once, by the node that leads, and not again when
-// another comes to lead.
+// Each change of the members is recorded once, by the leader, and not again by the next
+// leader.
 func TestKeepMembers(t *testing.T) {
 	log := eventlog.NewMemory()
 	list := &listed{changed: make(chan struct{})}

@@ -26,7 +26,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// running is a node whose actors follow and drain an empty log in memory.
+// running is a node in memory whose actors follow the log and drain the outbox.
 func running(t *testing.T, log eventlog.Log, tune ...func(*Config)) *Node {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -66,8 +66,8 @@ func do(t *testing.T, n *Node, id string, c domain.Command) commands.Result {
 	return result
 }
 
-// A node that was started again decides by the policy on its log, from the first
-// command on, though its read models have not come to it yet.
+// A node that was restarted decides by the policy in its log from the first command on,
+// even before its read models have that policy.
 func TestTheFirstCommandKnowsThePolicy(t *testing.T) {
 	log := eventlog.NewMemory()
 	t.Run("before", func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestTheFirstCommandKnowsThePolicy(t *testing.T) {
 	}
 }
 
-// Claims at the same moment take different items, and all of them are taken.
+// Concurrent claims take different items, and all items are taken.
 func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	const items = 200
@@ -128,7 +128,7 @@ func TestClaimsAtOnceTakeDifferentItems(t *testing.T) {
 	}
 }
 
-// What a reactor wants is done without anybody asking.
+// The commands of reactors are run without a request.
 func TestReactorsAreDrained(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
@@ -161,7 +161,7 @@ func TestReactorsAreDrained(t *testing.T) {
 	}
 }
 
-// A node that is stopping takes reports and hands out nothing.
+// A node that is stopping accepts reports and leases no items.
 func TestStoppingEndsClaimsOnly(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
@@ -181,8 +181,8 @@ func TestStoppingEndsClaimsOnly(t *testing.T) {
 	}
 }
 
-// A query finds what was acknowledged before, though it names no position. It does not
-// wait for read models that are far behind.
+// A query without a position sees what was acknowledged before it. It does not wait for
+// read models that are far behind.
 func TestQueriesShowWhatWasAcknowledged(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	b := n.Backend()
@@ -212,7 +212,7 @@ func TestQueriesShowWhatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// Silence is measured from the last sign of life, whatever it was.
+// Silence is measured from the last sign of life of any kind.
 func TestAnySignIsASignOfLife(t *testing.T) {
 	l := newLevels()
 	policy := nodes.DefaultPolicy()
@@ -228,7 +228,7 @@ func TestAnySignIsASignOfLife(t *testing.T) {
 	}
 }
 
-// Questions about the past and about what is to come are answered or refused.
+// Queries as of the past are answered, and those as of the future are refused.
 func TestAsOf(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	do(t, n, "a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})

@@ -32,9 +32,9 @@ func stepped(t rapid.TB, log eventlog.Log, now *time.Time) *Node {
 	return n
 }
 
-// Whatever the order in which kinds are paused and resumed for several reasons,
-// with ends and without, what holds a kind is exactly the reasons given for it
-// that nobody lifted and that did not run out.
+// In whatever order kinds are paused and resumed, for several reasons, with and without
+// ends, a kind is paused for exactly the reasons that were not lifted and have not
+// expired.
 func TestLiftingOneReasonLiftsNoOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// waitingFor is a claim that waits for so many seconds.
+// waitingFor returns a claim that waits for a number of seconds.
 func waitingFor(id, node string, seconds domain.Seconds) Order {
 	return Order{ID: id, Command: workcmd.ClaimTasks{NodeID: domain.NodeID(node), Wait: &seconds}}
 }
@@ -35,8 +35,8 @@ func took(t *testing.T, o Outcome) []domain.TaskID {
 	return ids
 }
 
-// A claim that waits writes nothing while nothing happens, is answered by the item
-// that comes, and finds it again under its key, with the wait or without.
+// A claim that waits writes nothing until an item is added, and gets that item. A
+// repetition under its key gets the same item, with the wait or without.
 func TestAClaimWaitsForAnItem(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	told := start(t.Context(), n, waitingFor("c-1", "n1", 30))
@@ -59,7 +59,7 @@ func TestAClaimWaitsForAnItem(t *testing.T) {
 	}
 }
 
-// Each of many that wait gets one of the items that come, once.
+// Each of many waiting claims gets one of the items that are added, once.
 func TestManyClaimsWait(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	const many = 100
@@ -84,7 +84,7 @@ func TestManyClaimsWait(t *testing.T) {
 	}
 }
 
-// A pause that ends is as good as an item that comes.
+// The end of a pause wakes waiting claims as a new item does.
 func TestAClaimWaitsForThePauseToEnd(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	do(t, n, "add-a", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
@@ -97,7 +97,8 @@ func TestAClaimWaitsForThePauseToEnd(t *testing.T) {
 	}
 }
 
-// Nothing is claimed for a caller who went away, and a wait ends with nothing.
+// Nothing is claimed for a caller that has gone away, and a wait without an item ends with
+// an empty answer.
 func TestAWaitEnds(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	ctx, leave := context.WithCancel(t.Context())
@@ -119,7 +120,7 @@ func TestAWaitEnds(t *testing.T) {
 	}
 }
 
-// Those that wait are bounded, and told when the node stops.
+// The number of waiting claims is bounded, and they are refused when the node stops.
 func TestWaitsAreBoundedAndStop(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	n.polls.most = 1

@@ -17,8 +17,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// history is a node that is driven by hand through whatever may happen to a
-// queue, and the queue as a fold of what that left on the log.
+// history is a node that is stepped by hand through random steps of a queue, and the fold
+// of the events that this left in the log.
 type history struct {
 	t      *rapid.T
 	n      *Node
@@ -35,8 +35,8 @@ var (
 	historyTypes = []string{"selfplay", "training", "export", "data_sync"}
 )
 
-// historyLength is how many things happen in a history, of historySteps, each as
-// likely as another.
+// historyLength is the number of steps of a history, each chosen from historySteps with
+// equal probability.
 const historyLength = 40
 
 var historySteps = func() (steps []int) {
@@ -46,7 +46,7 @@ var historySteps = func() (steps []int) {
 	return steps
 }()
 
-// slotsOf are of the nodes that are registered.
+// slotsOf are the slots of the registered nodes.
 var slotsOf = map[domain.NodeID]int{"gpu-1": 3, "gpu-2": 1}
 
 func newHistory(t *rapid.T) *history {
@@ -67,7 +67,7 @@ func (h *history) register(node domain.NodeID) {
 	h.do(nodescmd.RegisterNode{NodeID: node, Facts: fmt.Appendf(nil, `{"slots":%d,"has_gpu":true,"gpu_name":"4090"}`, slotsOf[node])})
 }
 
-// do runs a command that may be refused, and must not fail.
+// do runs a command that may be refused but must not fail.
 func (h *history) do(c domain.Command) {
 	h.orders++
 	order := Order{ID: fmt.Sprint("c", h.orders), Command: c}
@@ -148,7 +148,7 @@ func (h *history) report() workcmd.Report {
 	return workcmd.Report{TaskID: item.ID, Lease: lease}
 }
 
-// step is one thing that happens.
+// step runs one random step.
 func (h *history) step() {
 	t := h.t
 	node := func() domain.NodeID { return rapid.SampledFrom(historyNodes).Draw(t, "node") }
@@ -212,7 +212,8 @@ func (h *history) step() {
 	}
 }
 
-// starve has an item wait for long that needs more room than its node has left.
+// starve adds an item that needs more room than its node has left, and lets it wait for
+// long.
 func (h *history) starve() {
 	for i := range 2 {
 		h.do(workcmd.AddTask{TaskID: domain.TaskID(fmt.Sprintf("small%d-%d", i, h.orders)), TaskType: "selfplay", Force: true})

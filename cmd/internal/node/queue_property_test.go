@@ -23,7 +23,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// fold takes over what the log has more, and checks of each event that it may be.
+// fold applies the newer events of the log, and checks that each is allowed.
 func (h *history) fold() {
 	t := h.t
 	for e, err := range h.n.log.ReadAll(t.Context(), h.folded.Position()+1, eventlog.Forward, eventlog.Filter{}) {
@@ -53,7 +53,7 @@ func (h *history) fold() {
 	}
 }
 
-// allowed checks an event against what was before it, and what is.
+// allowed checks an event against the state before it and the state after it.
 func (h *history) allowed(e domain.Envelope, before work.Task) {
 	t, q := h.t, h.folded
 	rules := q.Rules().Policy()
@@ -101,7 +101,7 @@ func (h *history) holder(e domain.Envelope, before work.Task, lease uint64) {
 	}
 }
 
-// restored is a queue built of what another one holds, in any order.
+// restored returns a queue built from the content of another, in any order.
 func (h *history) restored() *work.Queue {
 	t, from := h.t, h.folded
 	q, err := work.New(nil, nil)
@@ -128,7 +128,7 @@ func (h *history) restored() *work.Queue {
 	return q
 }
 
-// recount checks what the queue counts against its items.
+// recount compares the counts of the queue with its items.
 func (h *history) recount(q *work.Queue) {
 	t := h.t
 	pending, unique, used := map[string]int{}, map[string]domain.TaskID{}, map[string]int{}
@@ -195,7 +195,8 @@ func (h *history) recount(q *work.Queue) {
 	}
 }
 
-// answers is what nodes would get of a queue, and who would have to give way.
+// answers returns the items that nodes would get from a queue, and the leases that would
+// be preempted.
 func (h *history) answers(q *work.Queue, pauses map[string]string) string {
 	q.SetPauses(maps.Clone(pauses))
 	text := ""
@@ -267,10 +268,10 @@ func (h *history) check() {
 	}
 }
 
-// Whatever happens to a queue, it is the same and answers the same whether it is
-// folded from the log, restored from its own items, loaded from rows, or kept by
-// the node that decides; its counts are those of its items; and nothing is on the
-// log that the rules forbid. An eighth of the histories is tried under the race detector.
+// Whatever happens to a queue, it is the same and gives the same answers whether it is
+// folded from the log, restored from its own items, loaded from rows, or kept by the node
+// that decides. Its counts are those of its items, and the log has no event that the rules
+// forbid. An eighth of the histories is tried under the race detector.
 func TestTheQueueIsAFold(t *testing.T) {
 	checks(t, race.Part(40, 8))
 	rapid.Check(t, func(t *rapid.T) {
@@ -283,7 +284,7 @@ func TestTheQueueIsAFold(t *testing.T) {
 		for range historyLength {
 			h.step()
 			if rapid.IntRange(0, 3).Draw(t, "check") > 0 {
-				h.fold() // what is folded one by one is compared now and then
+				h.fold() // the incremental fold is compared now and then
 				continue
 			}
 			h.check()
@@ -292,8 +293,7 @@ func TestTheQueueIsAFold(t *testing.T) {
 	})
 }
 
-// checks has so many histories looked at, unless somebody asked for another
-// number.
+// checks sets the number of histories, unless a flag sets another.
 func checks(t *testing.T, histories int) {
 	t.Helper()
 	known := flag.Lookup("rapid.checks")

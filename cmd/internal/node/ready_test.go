@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// gatedLog gives its subscribers nothing until a channel is closed.
+// gatedLog delivers nothing to its subscribers until a channel is closed.
 type gatedLog struct {
 	eventlog.Log
 	gate chan struct{}
@@ -92,7 +92,8 @@ func TestQueriesAreRefusedUntilTheNodeHasCaughtUp(t *testing.T) {
 }
 
 // After a loss of power the records of a replicated log may lack events that the read
-// models have: the node waits for them and goes on. A log that is nobody else's is refused.
+// models have: the node waits for them and goes on. A log that is not replicated is
+// refused.
 func TestAReplicatedLogIsWaitedFor(t *testing.T) {
 	whole, kept := eventlog.NewMemory(), eventlog.NewMemory()
 	proposed := func(i int) eventlog.Proposed {

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// row finds a read model as GET /projections tells of it, once it is as wanted.
+// row returns a read model as in GET /projections, once it is as wanted.
 func rowOf(t *testing.T, n *Node, name string, as func(transport.ProjectionRow) bool) transport.ProjectionRow {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
@@ -40,10 +40,10 @@ func rowOf(t *testing.T, n *Node, name string, as func(transport.ProjectionRow) 
 	}
 }
 
-// While a read model is built again, the node tells how far it is and when it
-// will be done, and takes a second wish for the first.
+// While a read model is rebuilt, the node reports the progress and when it will be done. A
+// second request for the rebuild counts as the first.
 func TestARebuildTellsHowFarItIs(t *testing.T) {
-	const events = 12_000 // more than two batches lie before what is held back
+	const events = 12_000 // more than two batches before the event that is held back
 	let := make(chan struct{})
 	log := logtest.Gated(eventlog.NewMemory(), 10_000, let)
 	var raw []eventlog.Proposed

@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// claimed gives the items that a claim took.
+// claimed returns the items that a claim took.
 func claimed(t *testing.T, n *Node, id string, limit int) []domain.TaskID {
 	t.Helper()
 	result := do(t, n, id, workcmd.ClaimTasks{NodeID: "gpu-1", Limit: limit})
@@ -27,8 +27,8 @@ func claimed(t *testing.T, n *Node, id string, limit int) []domain.TaskID {
 	return ids
 }
 
-// What claims took is remembered for as long as anybody tries again, though the
-// items ended since, and no longer.
+// The items that claims took are remembered for as long as commands are retried, even if
+// the items have ended, and no longer.
 func TestClaimsAreForgottenWhenNobodyTriesAgain(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	n := stepped(t, eventlog.NewMemory(), &now)
@@ -60,8 +60,8 @@ func TestClaimsAreForgottenWhenNobodyTriesAgain(t *testing.T) {
 	}
 }
 
-// However many commands take items within an hour, no more are remembered than
-// the bound, and those are the newest.
+// However many commands take items within an hour, the number that is remembered is
+// bounded, and the newest are kept.
 func TestWhatCommandsTookIsBounded(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	n := stepped(t, eventlog.NewMemory(), &now)
@@ -70,7 +70,7 @@ func TestWhatCommandsTookIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	claimed(t, n, "none", 1) // loads what is remembered: nothing
+	claimed(t, n, "none", 1) // loads recent, which is empty
 	n.work.recent.most = 20
 	const claims = 100
 	for i := range claims {
@@ -94,9 +94,9 @@ func TestWhatCommandsTookIsBounded(t *testing.T) {
 	}
 }
 
-// A node that was started anew answers a claim that is repeated with the items
-// that it took, though they ended since, and a repeated cancellation of a class
-// with what it cancelled.
+// A node that was restarted answers a repeated claim with the items that it took, even if
+// they have ended, and a repeated cancellation of a class with the items that it
+// cancelled.
 func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	log := eventlog.NewMemory()
@@ -131,17 +131,17 @@ func TestCommandsAreRepeatedAcrossAStart(t *testing.T) {
 	}
 }
 
-// An append whose fate was not known is found on the log when the queue is loaded again:
-// its claim, when it is repeated, gets the item that it took, though that ended since.
+// An append whose outcome was not known is found in the log when the queue is loaded
+// again: its claim, when repeated, gets the item that it took, even if that has ended.
 func TestAClaimThatWasStoredAfterAllIsRemembered(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	log := eventlog.NewMemory()
 	start := func() *Node { return steppedUntilTheEnd(t, log, &now) }
 	first := start()
-	claimed(t, first, "none", 1) // loads what is remembered: nothing
+	claimed(t, first, "none", 1) // loads recent, which is empty
 	do(t, first, "add", workcmd.AddTask{TaskID: "t0", TaskType: "selfplay"})
 	first.work.queue = nil // as after an append that failed
-	second := start()      // as what the log kept of it
+	second := start()      // as if the append had been stored
 	took := claimed(t, second, "claim", 1)
 	do(t, second, "done", workcmd.CompleteTask{Report: workcmd.Report{TaskID: took[0], Lease: 1}})
 	do(t, second, "more", workcmd.AddTask{TaskID: "t1", TaskType: "selfplay"})
@@ -153,7 +153,7 @@ func TestAClaimThatWasStoredAfterAllIsRemembered(t *testing.T) {
 	}
 }
 
-// steppedUntilTheEnd is stepped, closed when the test ends.
+// steppedUntilTheEnd is stepped; the node is closed when the test ends.
 func steppedUntilTheEnd(t *testing.T, log eventlog.Log, now *time.Time) *Node {
 	t.Helper()
 	n := stepped(t, log, now)

@@ -13,9 +13,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// A command under the same key gets its first answer again, also when another item
-// took its unique key meanwhile, when what it was refused for is over, when the
-// process is another, and when the key is not remembered any more.
+// A command repeated under its key gets its first answer again, even if another item has
+// taken its unique key, if the reason for its refusal is gone, if it is sent to another
+// process, or if the key is forgotten.
 func TestTheFirstAnswerStays(t *testing.T) {
 	log := eventlog.NewMemory()
 	n := running(t, log)
@@ -75,8 +75,8 @@ func TestTheFirstAnswerStays(t *testing.T) {
 	}
 }
 
-// A key stands for one command, whatever process is asked, as long as it is
-// remembered: on its stream for as long as that lives, across streams for a day.
+// A key stands for one command on every process for as long as it is remembered: on its
+// stream while that exists, across streams for a day.
 func TestAKeyStandsForOneCommand(t *testing.T) {
 	log := eventlog.NewMemory()
 	first := running(t, log)

@@ -22,8 +22,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// Row 50: what one process notes, another on the same log sees and answers, for
-// there is no other place where facts are.
+// Row 50: what one process records, another on the same log sees and answers with, because
+// facts are nowhere else.
 func TestRow50ProcessesShareOneLog(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	log := eventlog.NewMemory()
@@ -60,9 +60,9 @@ func TestRow50ProcessesShareOneLog(t *testing.T) {
 	}
 }
 
-// Row 33: events were told while locks were held, and whoever answered one with
-// another call waited for itself. Here whoever is told of a command, when its
-// events are on the log, may run commands, claim, and read, and be told again.
+// Row 33: events were delivered while locks were held, and a callback that made another
+// call waited for itself. Here a callback after a command may run commands, claim and
+// read, and get callbacks again.
 func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 	var n *Node
 	told := 0
@@ -93,10 +93,10 @@ func TestRow33WhoIsToldMayAnswerAtOnce(t *testing.T) {
 	}
 }
 
-// Row 32: a lock that one thread took and another released failed every exchange.
-// Here no lock, hold or reservation outlives a command: whoever begins one and
-// whoever gives it up may be different, no item is given twice, and what a
-// command that was given up did is there to be found when it is tried again.
+// Row 32: a lock that one thread took and another released failed every exchange. Here no
+// lock or reservation in memory outlives a command: different callers may begin and give
+// up a command, no item is leased twice, and a retry finds what a command did that was
+// given up.
 func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 	n := running(t, eventlog.NewMemory())
 	const workers, items = 8, 60
@@ -114,9 +114,9 @@ func TestRow32NothingIsHeldBeyondItsCommand(t *testing.T) {
 				claim := Order{ID: id, Command: workcmd.ClaimTasks{NodeID: "w", Limit: 2}}
 				ctx, giveUp := context.WithCancel(t.Context())
 				if i%2 == 0 {
-					giveUp() // before it is taken, mostly
+					giveUp() // mostly before the command is taken
 				}
-				go giveUp() // by somebody else than the one who asks
+				go giveUp() // by another goroutine than the caller's
 				if _, err := n.Do(ctx, claim); err != nil {
 					gaveUp.Add(1)
 				}

@@ -15,11 +15,11 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// sparseLog gives a log positions that are far apart, as those of a database that
-// counts bytes are.
+// sparseLog gives a log positions that are far apart, as those of a database are that
+// counts bytes.
 type sparseLog struct{ log eventlog.Log }
 
-// The place of the n-th event of the log behind it.
+// The position of the n-th event of the underlying log.
 const (
 	sparseGap   = 137
 	sparseFirst = 41
@@ -32,10 +32,11 @@ func spread(p domain.Position) domain.Position {
 	return p*sparseGap + sparseFirst
 }
 
-// from is the first event at or behind a position, to the last one up to it.
+// from returns the number of the first event at or after a position, to that of the last
+// one at or before it.
 func from(p domain.Position) domain.Position {
 	if p <= sparseFirst || p == eventlog.End {
-		return p / eventlog.End * eventlog.End // 0, or the end
+		return p / eventlog.End * eventlog.End // 0, or the end of the log
 	}
 	return (p - sparseFirst + sparseGap - 1) / sparseGap
 }
@@ -113,8 +114,8 @@ func (s sparseLog) Find(ctx context.Context, stream domain.StreamID, id domain.E
 	return e, found, err
 }
 
-// Nothing above a log computes with positions: a node does the same on one whose
-// positions have gaps, through a restart too, and answers where things stand.
+// Nothing above a log computes with positions: a node on a log whose positions have gaps
+// behaves the same, also after a restart, and answers with those positions.
 func TestPositionsHaveGaps(t *testing.T) {
 	log, fs := sparseLog{eventlog.NewMemory()}, vfs.NewMem()
 	tune := func(c *Config) { c.Store.FS, c.Sparse = fs, true }
@@ -122,7 +123,7 @@ func TestPositionsHaveGaps(t *testing.T) {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
 			n := running(t, log, tune)
 			told := map[string]Outcome{}
-			if round == 0 { // its commands have the same ids each time
+			if round == 0 { // only once, because its commands have the same ids each time
 				seed := uint64(time.Now().UnixNano())
 				t.Logf("seed %d", seed)
 				told = crew(t, n, seed, 60)

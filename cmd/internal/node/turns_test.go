@@ -8,8 +8,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// Looks that are too short for everybody give everybody a turn, in as few looks
-// as it takes, and go on with whoever is left when somebody goes.
+// Looks that are too short for all nodes visit each node in turn, in as few looks as
+// possible, and continue with the others when a node goes.
 func TestEverybodyHasATurn(t *testing.T) {
 	var list []domain.NodeID
 	for i := range 10 {

@@ -10,7 +10,7 @@ import (
 	"github.com/ringrift/rift/projections"
 )
 
-// longView has a table without an end.
+// longView has a table without end.
 type longView struct {
 	projections.View
 	read int
@@ -30,8 +30,8 @@ func (v *longView) Scan(string, projections.Span) iter.Seq2[projections.Row, err
 	}
 }
 
-// A question whose caller is gone, or whose time is over, reads no further, however
-// it reads.
+// A query whose caller has gone away, or whose time is over, stops reading, whichever
+// method it reads with.
 func TestQuestionsEndWithTheirCaller(t *testing.T) {
 	for name, ask := range map[string]func(*boundedView) error{
 		"a scan": func(v *boundedView) error {

@@ -11,9 +11,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// The different expressions of live items are bounded, one by one and in a
-// batch, and counted down when their items end. One that an item has already is
-// always taken. The queue that is loaded counts what the one in memory counts.
+// The number of different expressions of live items is bounded, for items alone and in
+// batches, and decreases when items end. An expression that a live item has is always
+// accepted. The loaded queue counts the same as the one in memory.
 func TestExpressionsOfItemsAreBounded(t *testing.T) {
 	const most = 256
 	n := running(t, eventlog.NewMemory())

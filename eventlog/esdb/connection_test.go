@@ -24,8 +24,8 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
-// follower is a node that is not the leader: it tells where that one is, by gossip
-// and in the trailers of every call that it refuses.
+// follower is a node that does not lead. It names the leader by gossip, and in the
+// trailers of every call that it refuses.
 type follower struct {
 	streams.UnimplementedStreamsServer
 	gossip.UnimplementedGossipServer
@@ -37,7 +37,7 @@ func (f *follower) gossiped(context.Context, *shared.Empty) (*gossip.ClusterInfo
 	return &gossip.ClusterInfo{Members: f.members}, nil
 }
 
-// gossiping gives the follower's gossip a Read beside that of its streams.
+// gossiping adds the Read method of gossip, because the follower has a Read of streams.
 type gossiping struct {
 	gossip.UnimplementedGossipServer
 	*follower
@@ -91,7 +91,7 @@ func endpointOf(t *testing.T, address string) ([2]string, *gossip.EndPoint) {
 	return [2]string{host, port}, &gossip.EndPoint{Address: host, Port: uint32(at.Port)}
 }
 
-// openAt is open by a connection string.
+// openAt is open with a connection string.
 func openAt(t *testing.T, connection string) *esdb.Log {
 	t.Helper()
 	log, err := esdb.Open(connection, esdb.Options{})
@@ -135,8 +135,8 @@ func TestALeaderIsFound(t *testing.T) {
 	}
 }
 
-// restarts returns a function that starts a database on a log, and the address that it
-// has from the first start on.
+// restarts returns a function that starts a database on a log, and the address that it has
+// from the first start on.
 func restarts(t *testing.T, log *eventlog.Memory) (address *string, start func() (stop func())) {
 	address = new("127.0.0.1:0")
 	return address, func() (stop func()) {
@@ -160,7 +160,7 @@ func restarts(t *testing.T, log *eventlog.Memory) (address *string, start func()
 	}
 }
 
-// A subscription waits for a node that is away, and goes on where it was.
+// A subscription waits for a node that does not answer, and continues where it was.
 func TestANodeThatComesBack(t *testing.T) {
 	t.Parallel()
 	kept := eventlog.NewMemory()
@@ -215,7 +215,7 @@ func TestANodeThatComesBack(t *testing.T) {
 	}
 }
 
-// lines is a log whose lines a test waits for.
+// lines is a logger whose lines a test waits for.
 type lines chan string
 
 func (l lines) Write(line []byte) (int, error) {
@@ -223,8 +223,8 @@ func (l lines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// The log of the process says once that the database does not answer, and once that it
-// does again.
+// The logger gets one line when the database does not answer, and one when it answers
+// again.
 func TestANodeThatIsAwayIsTold(t *testing.T) {
 	t.Parallel()
 	address, start := restarts(t, eventlog.NewMemory())
@@ -286,7 +286,7 @@ func TestPositionAt(t *testing.T) {
 	}
 }
 
-// An append that the node refuses is refused, not tried until the attempts end.
+// An append that the node refuses is refused at once, without further attempts.
 func TestARefusalIsFinal(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -326,8 +326,8 @@ func TestARefusalIsFinal(t *testing.T) {
 	}
 }
 
-// The log is reached with the login of its connection string, or with the certificate
-// that this names; who is nobody to the database is told so at once.
+// The log uses the login of its connection string, or the certificate that the string
+// names. A login that the database does not know is refused at once.
 func TestCredentials(t *testing.T) {
 	node := esdbtest.StartSecure(t)
 	certificate := func(login string) string {

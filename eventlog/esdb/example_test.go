@@ -6,8 +6,8 @@ import (
 	"github.com/ringrift/rift/eventlog/esdb"
 )
 
-// A log is opened without talking to anybody; a connection string that means
-// nothing is refused at once.
+// Opening a log does not connect; a connection string that is not valid is refused at
+// once.
 func ExampleOpen() {
 	log, err := esdb.Open("esdb://localhost:2113?tls=false", esdb.Options{})
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// proxy passes connections on to a node. It holds bytes back, and cuts or
-// resets connections, at random but for the seed.
+// proxy forwards connections to a node. It delays bytes, and closes or resets connections,
+// at random by a seed.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -78,7 +78,7 @@ func (p *proxy) pass(from net.Conn) {
 	p.mu.Unlock()
 }
 
-// copy passes bytes on until one side ends or fate does.
+// copy forwards bytes until one side ends or a random fault does.
 func (p *proxy) copy(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
@@ -95,7 +95,7 @@ func (p *proxy) copy(to, from net.Conn) {
 			}
 			if keep < n {
 				if tcp, ok := to.(*net.TCPConn); ok && reset {
-					_ = tcp.SetLinger(0) // the other side sees a reset
+					_ = tcp.SetLinger(0) // so that the other side sees a reset
 				}
 				return
 			}
@@ -125,8 +125,8 @@ func (p *proxy) fate(n int) (keep int, delay time.Duration, reset bool) {
 	return n, 0, false
 }
 
-// Whatever happens to connections: what is acknowledged is there once, in the
-// order of its stream, and a subscription misses nothing.
+// Whatever happens to connections, what is acknowledged is stored once, in the order of
+// its stream, and a subscription misses nothing.
 func TestConnectionsThatFail(t *testing.T) {
 	t.Parallel()
 	address := serve(t)
@@ -162,7 +162,7 @@ func TestConnectionsThatFail(t *testing.T) {
 			stream := domain.Stream("task", fmt.Sprint(w))
 			for i := range appends {
 				batch := []eventlog.Proposed{proposed(w, i, 0), proposed(w, i, 1)}
-				for { // a caller asks again when it is told to
+				for { // a caller repeats an append that is unavailable
 					receipt, err := log.Append(ctx, stream, domain.Revision(2*i-1), batch...)
 					if err == nil {
 						if receipt.Revision != domain.Revision(2*i+1) || receipt.First >= receipt.Last {
@@ -204,7 +204,7 @@ func proposed(w, i, n int) eventlog.Proposed {
 	}
 }
 
-// A node that is gone is an error that says so, in bounded time.
+// The error of a node that is gone says so, within bounded time.
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
 	log := open(t, "127.0.0.1:1")

@@ -21,9 +21,9 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// TestPositionsWithGaps has a node between whose events are gaps, as on
-// EventStoreDB, where a position is a place in a file, and that refuses every
-// position at which no event begins.
+// TestPositionsWithGaps runs against a node whose positions have gaps, as on EventStoreDB,
+// where a position is an offset in a file, and which refuses every position at which no
+// event begins.
 func TestPositionsWithGaps(t *testing.T) {
 	t.Parallel()
 	log := open(t, serveGaps(t))
@@ -125,13 +125,13 @@ func readGaps(t *testing.T, log eventlog.Log, from domain.Position, direction ev
 	return all
 }
 
-// gaps is a node that passes calls on to another and spreads its positions.
+// gaps is a node that forwards calls to another and spreads its positions.
 type gaps struct {
 	streams.UnimplementedStreamsServer
 	node streams.StreamsClient
 }
 
-// The place of the n-th event of the node behind it.
+// The position of the n-th event of the underlying node.
 const (
 	gap    = 137
 	offset = 41
@@ -210,7 +210,7 @@ func (g *gaps) Append(in streams.Streams_AppendServer) error {
 			return err
 		}
 		if err := out.Send(message); err != nil {
-			break // the answer says why
+			break // the answer has the error
 		}
 	}
 	answer, err := out.CloseAndRecv()
@@ -227,6 +227,6 @@ func (g *gaps) Append(in streams.Streams_AppendServer) error {
 func (g *gaps) Tombstone(ctx context.Context, request *streams.TombstoneReq) (*streams.TombstoneResp, error) {
 	var trailers metadata.MD
 	answer, err := g.node.Tombstone(ctx, request, grpc.Trailer(&trailers))
-	_ = grpc.SetTrailer(ctx, trailers) // fails only outside of a call
+	_ = grpc.SetTrailer(ctx, trailers) // it fails only outside of a call
 	return answer, err
 }

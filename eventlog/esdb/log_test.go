@@ -34,7 +34,7 @@ func TestKeepsThePromises(t *testing.T) {
 	})
 }
 
-// serve runs a node of our own, in memory, and gives its address.
+// serve starts a node of rift in memory and returns its address.
 func serve(t testing.TB) string {
 	t.Helper()
 	return serveLog(t, eventlog.NewMemory())
@@ -75,17 +75,17 @@ func open(t testing.TB, address string) *esdb.Log {
 	return log
 }
 
-// dense gives a log whose positions have gaps those that the conformance suite
-// reckons with: the n-th event of the log has position n.
+// dense converts the positions of a log with gaps to those that the conformance tests
+// expect: the n-th event of the log has position n.
 type dense struct {
 	*esdb.Log
-	stored *eventlog.Memory // what the node has
+	stored *eventlog.Memory // the log of the node
 
 	mu     sync.Mutex
 	places []domain.Position // of the events, in order
 }
 
-// learn reads which positions there are.
+// learn reads the positions of the events.
 func (d *dense) learn() []domain.Position {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,7 +114,7 @@ func (d *dense) number(at domain.Position) domain.Position {
 	return domain.Position(sort.Search(len(places), func(i int) bool { return places[i] > at }))
 }
 
-// place is the inverse; numbers of events to come are taken to follow without gaps.
+// place is the inverse. Later events are assumed to follow without gaps.
 func (d *dense) place(number domain.Position) domain.Position {
 	if number == 0 || number == eventlog.End {
 		return number
@@ -130,7 +130,7 @@ func (d *dense) place(number domain.Position) domain.Position {
 	case number <= n:
 		return places[number-1]
 	case n == 0:
-		return number + 2 // behind the database's own first events
+		return number + 2 // after the database's own first events
 	}
 	return places[n-1] + number - n
 }
@@ -225,7 +225,7 @@ func TestOpenRefusesWhatIsNoConnectionString(t *testing.T) {
 	}
 }
 
-// Who opens the log anew is told of repetitions of what was stored before.
+// A log that was opened again reports repetitions of what was stored before.
 func TestARepetitionByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	address := serve(t)

@@ -26,8 +26,8 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
-// relay passes calls on to a node as they are, counts them, and may refuse a method as
-// a node does that has it not.
+// relay forwards calls to a node unchanged, counts them, and may refuse a method as a node
+// without it does.
 type relay struct {
 	target *grpc.ClientConn
 	lacks  string
@@ -36,7 +36,7 @@ type relay struct {
 	calls map[string]int
 }
 
-// untouched is a message as it is on the wire.
+// untouched is a message in its encoded form.
 type untouched struct{ bytes []byte }
 
 func (untouched) Name() string { return "proto" }
@@ -50,7 +50,7 @@ func (untouched) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// newRelay starts one, and gives a log that goes through it.
+// newRelay starts a relay, and returns a log that uses it.
 func newRelay(t testing.TB, lacks string) (*relay, *esdb.Log) {
 	t.Helper()
 	target, err := grpc.NewClient(esdbtest.Start(t).Address(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -109,7 +109,7 @@ func (r *relay) pass(_ any, from grpc.ServerStream) error {
 				return
 			}
 			if to.SendMsg(&message) != nil {
-				return // the other direction tells why
+				return // the other direction has the error
 			}
 		}
 	}()
@@ -139,8 +139,8 @@ func manyWrites(name string, n, streams int) []eventlog.Write {
 	return writes
 }
 
-// Many writes are under way together where the database can have that, and one after the
-// other where it cannot; either way their places are in the order of the list.
+// Many writes are in progress together if the database supports that, otherwise one after
+// the other. Either way their positions are in the order of the list.
 func TestManyAreUnderWayTogether(t *testing.T) {
 	for _, lacks := range []string{"", "BatchAppend"} {
 		t.Run("lacks "+lacks, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestManyAreUnderWayTogether(t *testing.T) {
 	}
 }
 
-// Writes to one stream have their places in the order of the list too.
+// Writes to one stream are stored in the order of the list too.
 func TestManyToOneStream(t *testing.T) {
 	_, log := newRelay(t, "")
 	last := domain.Position(0)
@@ -178,15 +178,15 @@ func TestManyToOneStream(t *testing.T) {
 	}
 }
 
-// What rests on a write to another stream is stored only behind it, and not at all when
-// that one was refused.
+// A write that depends on one to another stream is stored only after it, and not at all if
+// that one is refused.
 func TestManyRestOnEachOther(t *testing.T) {
 	_, log := newRelay(t, "")
 	writes := manyWrites("rest", 20, 20)
 	for i := range writes {
 		writes[i].After = i
 	}
-	writes[9].Expected = 77 // refused
+	writes[9].Expected = 77 // this write is refused
 	for i, w := range log.AppendMany(t.Context(), writes) {
 		if (w.Err == nil) != (i < 9) || i >= 9 && !errors.Is(w.Err, domain.ErrConflict) {
 			t.Errorf("write %d: found %+v, %v", i, w.Receipt, w.Err)
@@ -253,7 +253,7 @@ func TestManyAmongAnotherProgramsWrites(t *testing.T) {
 	}
 }
 
-// BenchmarkAppendMany holds a list of 256 writes against the same as appends of their own.
+// BenchmarkAppendMany compares a list of 256 writes with as many single appends.
 func BenchmarkAppendMany(b *testing.B) {
 	_, log := newRelay(b, "")
 	var together, singly time.Duration

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// A log is written as lines and read into another. Reading it a second time appends
-// nothing: the events are there.
+// A log is written as lines and imported into another. A second import appends nothing,
+// because the log has the events.
 func Example() {
 	from, to, ctx := eventlog.NewMemory(), eventlog.NewMemory(), context.Background()
 	event := eventlog.Proposed{ID: domain.DeriveID("c1", 0), Type: "HOST_ONLINE", Version: 1, Time: time.Unix(0, 0), Data: []byte(`{"node_id":"gpu-1"}`)}

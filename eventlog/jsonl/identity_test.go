@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/eventlog/jsonl"
 )
 
-// Two equal lines of one moment are two events, wherever they stand in their
-// run; the same two in another file are the same.
+// Two equal lines of one moment are two events, wherever they are in their run; the same
+// two in another file are the same events.
 func TestEqualLinesOfARunAreTheirNumber(t *testing.T) {
 	line := func(second int) string {
 		return fmt.Sprintf(`{"stream":"node-a","type":"NOTED","time":"2026-03-01T12:%02d:%02dZ","data":{}}`+"\n", second/60, second%60)
@@ -41,7 +41,7 @@ func TestEqualLinesOfARunAreTheirNumber(t *testing.T) {
 	}
 }
 
-// The last line of a file that is still being written is no fault of the file.
+// An incomplete last line of a file that is still being written is not an error.
 func TestALineThatIsCutOffIsLeftOut(t *testing.T) {
 	good := `{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`
 	var told []string

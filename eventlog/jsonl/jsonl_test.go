@@ -170,7 +170,7 @@ func TestAReadErrorIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// packedFile is a file that is packed by its name.
+// packedFile is a file that is compressed as its name says.
 type packedFile struct {
 	io.WriteCloser
 	file *os.File
@@ -245,8 +245,8 @@ func TestImportGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
-// An event that no log takes ends an import: what follows it must not come
-// before it in the log.
+// An event that the log refuses ends an import, because later events must not be stored
+// before it.
 func TestImportStopsAtAnEventThatNoLogTakes(t *testing.T) {
 	source := eventlog.NewMemory()
 	seed(t, source, "task-a", `{"n":0}`, `{"n":1}`, `{"n":2}`)
@@ -349,7 +349,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// Of two values of one key, readers differ in which counts: such a line is refused.
+// A line that has a key twice is refused, because readers differ in which value counts.
 func TestAKeyTwiceIsRefused(t *testing.T) {
 	for _, line := range []string{
 		`{"stream":"node-a","stream":"node-b","type":"ONE","time":"2026-03-01T12:00:00Z","data":{}}`,

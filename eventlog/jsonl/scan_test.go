@@ -25,8 +25,8 @@ var sample = domain.Envelope{
 	Meta: domain.Meta{Command: "c", Causation: "d", Correlation: "e", Actor: "f", Node: "g", Policy: "h@1", Term: 9},
 }
 
-// TestTheScannerReadsWhatTheWriterWrites: otherwise it would be slow without
-// anybody noticing.
+// TestTheScannerReadsWhatTheWriterWrites checks that the scanner accepts such lines.
+// Otherwise reading would be slow, which no other test notices.
 func TestTheScannerReadsWhatTheWriterWrites(t *testing.T) {
 	plain := sample
 	plain.Meta = domain.Meta{}

@@ -65,7 +65,7 @@ func (n *Node) recordRefused(ctx context.Context, due commands.Timed, refusal er
 			return err
 		}
 		return n.note(ctx, cause, admin.HandlerFailed{
-			Handler: clockHandler, EventID: newest.ID, Position: newest.Position, Error: clipped(refusal.Error()),
+			Handler: clockHandler, EventID: newest.ID, Position: newest.Position, Error: domain.Clip(refusal.Error(), maxRefusal),
 			Command: due.Command.CommandType(), Code: domain.CodeOf(refusal),
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -260,7 +259,7 @@ func (n *Node) refused(ctx context.Context, entry *store.OutboxEntry, refusal er
 		return err
 	}
 	return n.note(ctx, cause, admin.HandlerFailed{
-		Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: clipped(refusal.Error()),
+		Handler: entry.Reactor, EventID: entry.EventID, Position: entry.Position, Error: domain.Clip(refusal.Error(), maxRefusal),
 		Command: entry.CommandType, Code: domain.CodeOf(refusal),
 	})
 }
@@ -280,15 +279,8 @@ func (n *Node) triedAgain(ctx context.Context, entry *store.OutboxEntry) (times 
 	return times, nil
 }
 
-// maxRefusal is the length at which the recorded text of a refusal is cut.
+// maxRefusal is the length in bytes at which the recorded text of a refusal is cut.
 const maxRefusal = 2000
-
-func clipped(text string) string {
-	if len(text) <= maxRefusal {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxRefusal], "") + "…"
-}
 
 // publishEvery is the time between two events about how far the outbox is settled.
 const publishEvery = 30 * time.Second

@@ -363,8 +363,8 @@ func (s *storage) close() error {
 	if s.failed.cause() == nil {
 		return s.db.Close()
 	}
-	// Closing a failed database may never end or panic, and nothing of it reaches the disk.
-	// It gives back the memory where this process goes on.
+	// Closing a failed database may panic or never end, so nobody waits for it, and its
+	// writes do not reach the disk. It frees the memory of a process that goes on.
 	go func() {
 		defer func() { _ = recover() }()
 		_ = s.db.Close()

@@ -206,7 +206,7 @@ func (s *services) pump() {
 	})
 }
 
-// soon plans a poll for now.
+// soon schedules a poll at the current virtual time, after what is scheduled there already.
 func (s *services) soon() { s.cluster.after(0, s.poll) }
 
 // run calls do in a process: now, or when the stopped process continues. It does nothing

@@ -41,7 +41,7 @@ func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) 
 }
 
 // seen waits until the read models have applied a position. It fails once they have
-// stopped to follow the log.
+// stopped following the log.
 func (d *dispatcher) seen(ctx context.Context, p domain.Position) error {
 	n := d.node
 	if n.store.Position() >= p {
@@ -97,7 +97,7 @@ func (d *dispatcher) readRecent(ctx context.Context) (err error) {
 }
 
 // follow applies what the leader has appended to the queue of this node, so that the node
-// need not load the queue from the rows, 10 to 20 µs an item, when it becomes leader.
+// need not load the queue from the rows when it becomes leader.
 func (d *dispatcher) follow(ctx context.Context) error {
 	return d.inspect(ctx, func(*work.Queue) error { return nil })
 }

@@ -36,7 +36,7 @@ func (r *reference) exchanges(now time.Time, after time.Duration) (list []sched.
 		if promised {
 			continue
 		}
-		if victim := r.giver(item, given); victim != nil {
+		for _, victim := range r.givers(item, given) {
 			given[victim.node] = true
 			list = append(list, sched.Exchange{
 				Victim: sched.Running{ID: victim.ID, Rank: r.rank(victim), Priority: victim.Priority, Slots: victim.cost, Leased: victim.leased},
@@ -49,10 +49,10 @@ func (r *reference) exchanges(now time.Time, after time.Duration) (list []sched.
 
 func (r *reference) rank(item *referenceItem) int { return r.rules.Rank(r.rules.Type(item.Type).Class) }
 
-// giver is who gives way to an item: of the nodes, in the order of the lowest that
+// givers are who give way to an item: of the nodes, in the order of the lowest that
 // each holds, on the first that may have the item but for its slots and holds
-// somebody who may give way; nobody if a node before that has the slots.
-func (r *reference) giver(item *referenceItem, given map[string]bool) *referenceItem {
+// enough that may give way; nobody if a node before that has the slots.
+func (r *reference) givers(item *referenceItem, given map[string]bool) []*referenceItem {
 	margin := r.rules.Policy().PreemptMargin
 	held := slices.DeleteFunc(slices.Clone(r.items), func(other *referenceItem) bool {
 		return other.node == "" || item.Priority-other.Priority <= margin
@@ -70,13 +70,42 @@ func (r *reference) giver(item *referenceItem, given map[string]bool) *reference
 			return nil
 		}
 		able := slices.DeleteFunc(slices.Clone(held), func(other *referenceItem) bool {
-			return other.node != n.ID || other.asked || r.rank(other) < r.rank(item) || other.cost < short
+			return other.node != n.ID || other.asked || r.rank(other) < r.rank(item)
 		})
-		if len(able) > 0 {
-			return slices.MinFunc(able, func(a, b *referenceItem) int {
-				return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.leased.Compare(a.leased), cmp.Compare(b.ID, a.ID))
-			})
+		if group := fewestLost(able, short); group != nil {
+			return group
 		}
+	}
+	return nil
+}
+
+// fewestLost is the gentlest item that has the slots; if none has, the gentlest ones
+// that have them together, without those that the others can do without.
+func fewestLost(able []*referenceItem, short int) []*referenceItem {
+	slices.SortFunc(able, func(a, b *referenceItem) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.leased.Compare(a.leased), cmp.Compare(b.ID, a.ID))
+	})
+	if at := slices.IndexFunc(able, func(item *referenceItem) bool { return item.cost >= short }); at >= 0 {
+		return able[at : at+1]
+	}
+	slotsOf := func(items []*referenceItem) (sum int) {
+		for _, item := range items {
+			sum += item.cost
+		}
+		return sum
+	}
+	for n := range able {
+		group := slices.Clone(able[:n+1])
+		if slotsOf(group) < short {
+			continue
+		}
+		for _, item := range slices.Backward(able[:n+1]) {
+			others := slices.DeleteFunc(slices.Clone(group), func(other *referenceItem) bool { return other == item })
+			if slotsOf(others) >= short {
+				group = others
+			}
+		}
+		return group
 	}
 	return nil
 }

@@ -154,8 +154,12 @@ func (x *Index) gates(n *nodeState, e *entry, now int64) []Gate {
 	return gates
 }
 
-// roomGate returns the gate of a reservation, if the node has one for another item.
+// roomGate returns the gate of a reservation or of a promise whose item lacks slots, if the
+// node has one for another item.
 func (x *Index) roomGate(n *nodeState, e *entry, now int64) (Gate, bool) {
+	if _, _, awaited := x.promised(n, n.freeSlots(), now); awaited != nil && (e == nil || e.ID != awaited.item) {
+		return Gate{Name: GateReserved, Reason: fmt.Sprintf("it makes room for %s until %s", awaited.item, stamp(awaited.until))}, true
+	}
 	room, kept := x.reservedOn(n.node.ID, now)
 	if !kept || n.used == 0 || e != nil && e.ID == room.ID {
 		return Gate{}, false

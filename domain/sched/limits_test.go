@@ -2,6 +2,7 @@ package sched_test
 
 import (
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,32 +94,45 @@ func TestThroughputStaysWithinMeasurements(t *testing.T) {
 	})
 }
 
-// The victim is one that the claim may displace, and none is a better one.
-func TestVictimIsTheLeastLoss(t *testing.T) {
+// Victims are items that the claim may displace. They have the slots together, none of
+// them is superfluous, and a single one is the gentlest that is large enough.
+func TestVictimsAreTheLeastLoss(t *testing.T) {
 	rules := compile(t, sched.DefaultPolicy())
 	rapid.Check(t, func(t *rapid.T) {
 		var running []sched.Running
 		for i := range rapid.IntRange(0, 8).Draw(t, "running") {
 			running = append(running, sched.Running{
 				ID: string(rune('a' + i)), Rank: rapid.IntRange(0, 2).Draw(t, "rank"), Priority: rapid.IntRange(0, 60).Draw(t, "priority"),
-				Slots: rapid.IntRange(1, 2).Draw(t, "slots"), Leased: epoch.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "leased"))),
+				Slots: rapid.IntRange(1, 3).Draw(t, "slots"), Leased: epoch.Add(time.Duration(rapid.IntRange(0, 3).Draw(t, "leased"))),
 			})
 		}
-		claim := sched.Claim{ID: "new", Rank: rapid.IntRange(0, 2).Draw(t, "rank"), Priority: rapid.IntRange(0, 100).Draw(t, "priority"), Slots: rapid.IntRange(1, 2).Draw(t, "slots")}
-		may := func(r sched.Running) bool {
-			return claim.Priority > r.Priority+20 && r.Rank >= claim.Rank && r.Slots >= claim.Slots
+		claim := sched.Claim{ID: "new", Rank: rapid.IntRange(0, 2).Draw(t, "rank"), Priority: rapid.IntRange(0, 100).Draw(t, "priority"), Slots: rapid.IntRange(1, 4).Draw(t, "slots")}
+		may := func(r sched.Running) bool { return claim.Priority > r.Priority+20 && r.Rank >= claim.Rank }
+		victims := rules.Victims(claim, running)
+		again := rules.Victims(claim, rapid.Permutation(running).Draw(t, "in another order"))
+		if !slices.Equal(again, victims) {
+			t.Fatalf("%+v in another order %+v", victims, again)
 		}
-		victim, _, found := rules.Victim(claim, running)
-		again, _, _ := rules.Victim(claim, rapid.Permutation(running).Draw(t, "in another order"))
-		if again != victim {
-			t.Fatalf("%+v in another order %+v", victim, again)
-		}
-		if found && !may(victim) {
-			t.Fatalf("%+v may not displace %+v", claim, victim)
-		}
+		able, freed := 0, 0
 		for _, other := range running {
-			if may(other) && (!found || other.Priority < victim.Priority || other.Priority == victim.Priority && other.Leased.After(victim.Leased)) {
-				t.Fatalf("%+v: want %+v, found %+v", claim, other, victim)
+			if may(other) {
+				able += other.Slots
+			}
+			if may(other) && other.Slots >= claim.Slots && (len(victims) != 1 || other.Priority < victims[0].Priority || other.Priority == victims[0].Priority && other.Leased.After(victims[0].Leased)) {
+				t.Fatalf("%+v: want %+v, found %+v", claim, other, victims)
+			}
+		}
+		for _, victim := range victims {
+			if freed += victim.Slots; !may(victim) {
+				t.Fatalf("%+v may not displace %+v", claim, victim)
+			}
+		}
+		if enough := able >= claim.Slots; enough != (freed >= claim.Slots) || !enough && len(victims) > 0 {
+			t.Fatalf("%+v: %d slots may be freed, found %+v", claim, able, victims)
+		}
+		for _, victim := range victims {
+			if freed-victim.Slots >= claim.Slots {
+				t.Fatalf("%+v: %+v can stay, found %+v", claim, victim, victims)
 			}
 		}
 	})

@@ -75,8 +75,12 @@ func (x *Index) Pick(node string, now time.Time) (Decision, bool) {
 		x.allClosed(n, GateSlots)
 		return Decision{}, false
 	}
-	if d, found := x.promised(n, free, at); found {
+	switch d, found, awaited := x.promised(n, free, at); {
+	case found:
 		return d, true
+	case awaited != nil:
+		x.allClosed(n, GateReserved)
+		return Decision{}, false
 	}
 	own, kept := x.reservedOn(node, at)
 	reserved := x.rules.ReservedTurn(n.leases) || kept

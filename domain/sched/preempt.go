@@ -25,29 +25,51 @@ type Claim struct {
 	Slots    int // that have to come free for it
 }
 
-// Victim chooses the item to preempt: of the running items whose priority is below that of
-// the claim by more than the margin, whose class is not more important and which have
-// enough slots, the one with the lowest priority; of those the one with the youngest
-// lease, which loses the least work; of those the one with the larger id.
-func (r *Rules) Victim(claim Claim, running []Running) (victim Running, reason string, found bool) {
+// Victims chooses the items to preempt, of the running ones whose priority is below that of
+// the claim by more than the margin and whose class is not more important. That is the
+// gentlest one with enough slots, or, if there is none, the gentlest ones that have enough
+// together: the lowest priority comes first, then the youngest lease, which loses the least
+// work, then the larger id. There are none if all of them together have too few.
+func (r *Rules) Victims(claim Claim, running []Running) (victims []Running) {
 	margin := r.policy.PreemptMargin
-	for _, candidate := range running {
-		if claim.Priority-candidate.Priority <= margin || candidate.Rank < claim.Rank || candidate.Slots < claim.Slots {
-			continue
+	able := slices.DeleteFunc(slices.Clone(running), func(candidate Running) bool {
+		return claim.Priority-candidate.Priority <= margin || candidate.Rank < claim.Rank
+	})
+	slices.SortFunc(able, gentler)
+	freed := 0
+	for _, candidate := range able {
+		if candidate.Slots >= claim.Slots {
+			victims, freed = []Running{candidate}, candidate.Slots
+			break
 		}
-		if !found || gentler(candidate, victim) {
-			victim, found = candidate, true
+		if freed < claim.Slots {
+			victims, freed = append(victims, candidate), freed+candidate.Slots
 		}
 	}
-	if !found {
-		return Running{}, fmt.Sprintf("none of %d running items has a priority below %d by more than %d, no more important class and %d slots", len(running), claim.Priority, margin, claim.Slots), false
+	if freed < claim.Slots {
+		return nil
 	}
-	return victim, fmt.Sprintf("priority %d of %s exceeds priority %d of %s by %d, more than %d; of the lowest it was leased last",
-		claim.Priority, claim.ID, victim.Priority, victim.ID, claim.Priority-victim.Priority, margin), true
+	for i := len(victims) - 1; i >= 0; i-- { // who is not needed stays
+		if freed-victims[i].Slots >= claim.Slots {
+			freed -= victims[i].Slots
+			victims = slices.Delete(victims, i, i+1)
+		}
+	}
+	return victims
 }
 
-func gentler(a, b Running) bool {
-	return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.Leased.Compare(a.Leased), cmp.Compare(b.ID, a.ID)) < 0
+// displaces is the reason why one of several victims gives way to a claim.
+func (r *Rules) displaces(claim Claim, victim Running, victims int) string {
+	reason := fmt.Sprintf("priority %d of %s exceeds priority %d of %s by %d, more than %d; ",
+		claim.Priority, claim.ID, victim.Priority, victim.ID, claim.Priority-victim.Priority, r.policy.PreemptMargin)
+	if victims == 1 {
+		return reason + "of the lowest it was leased last"
+	}
+	return reason + fmt.Sprintf("%d items give way for %d slots", victims, claim.Slots)
+}
+
+func gentler(a, b Running) int {
+	return cmp.Or(cmp.Compare(a.Priority, b.Priority), b.Leased.Compare(a.Leased), cmp.Compare(b.ID, a.ID))
 }
 
 // Exchange is a held item that is to be preempted for a waiting one.
@@ -64,11 +86,11 @@ const (
 	maxVictims = 256 // held items looked at for each
 )
 
-// Exchanges finds items that have waited for a time and, for each, an item of lower priority
-// to preempt, on a node that has too few free slots for the waiting item but no other
-// closed gate. It considers the first item of each group. node returns what is known
-// about a node, and false if the node gets no items at all. One item of a node is
-// preempted at most.
+// Exchanges finds items that have waited for a time and, for each, the items of lower
+// priority to preempt, on a node that has too few free slots for the waiting item but no
+// other closed gate. It considers the first item of each group. node returns what is known
+// about a node, and false if the node gets no items at all. A node makes room for one
+// waiting item at most.
 func (x *Index) Exchanges(now time.Time, after time.Duration, node func(id string) (Node, bool)) []Exchange {
 	at := now.UnixMicro()
 	waiting := x.urgent(at, after)
@@ -85,9 +107,9 @@ func (x *Index) Exchanges(now time.Time, after time.Duration, node func(id strin
 		if x.isPromised(g.top.ID, at) {
 			continue
 		}
-		if one, found := search.exchangeFor(g); found {
-			search.taken[one.Node] = true
-			exchanges = append(exchanges, one)
+		if found := search.exchangesFor(g); len(found) > 0 {
+			search.taken[found[0].Node] = true
+			exchanges = append(exchanges, found...)
 		}
 	}
 	return exchanges
@@ -158,9 +180,9 @@ func (s *exchangeSearch) open(n *nodeState) bool {
 	return open
 }
 
-// exchangeFor finds the item to preempt for the first item of a group; none if a node could
-// simply claim it.
-func (s *exchangeSearch) exchangeFor(g *group) (Exchange, bool) {
+// exchangesFor finds the items to preempt for the first item of a group, all on one node;
+// none if a node could simply claim it.
+func (s *exchangeSearch) exchangesFor(g *group) (exchanges []Exchange) {
 	x, tried := s.index, map[string]bool{}
 	for _, low := range s.victims {
 		n := low.node
@@ -179,7 +201,7 @@ func (s *exchangeSearch) exchangeFor(g *group) (Exchange, bool) {
 		}
 		free, cost := n.freeSlots(), g.costOn(n)
 		if free >= cost {
-			return Exchange{}, false
+			return nil
 		}
 		var running []Running
 		for _, e := range n.held {
@@ -188,11 +210,15 @@ func (s *exchangeSearch) exchangeFor(g *group) (Exchange, bool) {
 			}
 		}
 		claim := Claim{g.top.ID, int(g.rank), g.top.Priority, cost - free}
-		if victim, reason, found := x.rules.Victim(claim, running); found {
-			return Exchange{victim, id, g.top.ID, reason}, true
+		victims := x.rules.Victims(claim, running)
+		for _, victim := range victims {
+			exchanges = append(exchanges, Exchange{victim, id, g.top.ID, x.rules.displaces(claim, victim, len(victims))})
+		}
+		if len(exchanges) > 0 {
+			return exchanges
 		}
 	}
-	return Exchange{}, false
+	return nil
 }
 
 // Ask notes that the holder of an item was asked to give it back.

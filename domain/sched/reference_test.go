@@ -214,6 +214,9 @@ func (r *reference) pick(node string, now time.Time) (referencePick, bool) {
 	if item := r.promisedTo(node, able); item != nil {
 		return referencePick{item: item, promised: true, start: r.flow(item).finish}, true
 	}
+	if r.awaits(n) {
+		return referencePick{}, false
+	}
 	starving := slices.DeleteFunc(slices.Clone(able), func(item *referenceItem) bool { return !r.starving(item) })
 	if (n.leases+1)%r.rules.Policy().ReservedEvery == 0 && len(starving) > 0 {
 		oldest := slices.MinFunc(starving, byAge)
@@ -275,6 +278,22 @@ func (r *reference) promisedTo(node string, able []*referenceItem) (first *refer
 		}
 	}
 	return first
+}
+
+// awaits tells whether a node keeps its slots for items that it made room for: they lack
+// nothing but slots.
+func (r *reference) awaits(n *referenceNode) bool {
+	awaited, fits := false, false
+	for _, item := range r.items {
+		promised := slices.ContainsFunc(r.promises, func(p referenceRoom) bool {
+			return p.item == item.ID && p.node == n.ID && p.until.UnixMicro() > r.now
+		})
+		if promised && r.mayButForRoom(n, item) {
+			fits = fits || r.may(n, item)
+			awaited = awaited || !r.may(n, item)
+		}
+	}
+	return awaited && !fits
 }
 
 func (r *reference) promise(item, node string, until time.Time) {

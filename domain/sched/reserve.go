@@ -209,9 +209,12 @@ func (x *Index) unpromise(id string) {
 	}
 }
 
-// promised returns the item that a node made room for, if the node may have it now.
-func (x *Index) promised(n *nodeState, free int, now int64) (Decision, bool) {
-	for _, p := range n.promise {
+// promised returns the item that a node made room for, if the node may have it now. If all
+// that such items lack is slots, awaited is the first of their promises: the node keeps its
+// free slots until the others are given back, or whatever it starts takes them again.
+func (x *Index) promised(n *nodeState, free int, now int64) (d Decision, found bool, awaited *promise) {
+	for i := range n.promise {
+		p := &n.promise[i]
 		if p.until <= now {
 			continue
 		}
@@ -220,12 +223,17 @@ func (x *Index) promised(n *nodeState, free int, now int64) (Decision, bool) {
 			continue
 		}
 		g := e.group
-		if g.costOn(n) > free || g.closedTo(n) != "" || x.memoOf(n, g).closed != "" {
+		if g.closedTo(n) != "" || x.memoOf(n, g).closed != "" {
 			continue
 		}
-		d := x.decided(n, e, Choice{Start: g.flow.Finish}, now)
-		d.Promised = true
-		return d, true
+		if g.costOn(n) <= free {
+			d := x.decided(n, e, Choice{Start: g.flow.Finish}, now)
+			d.Promised = true
+			return d, true, nil
+		}
+		if awaited == nil {
+			awaited = p
+		}
 	}
-	return Decision{}, false
+	return Decision{}, false, awaited
 }

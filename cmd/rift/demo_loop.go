@@ -65,6 +65,7 @@ the promoted models. Ctrl-C stops it early.`,
 func loopPolicy() []string {
 	return []string{
 		`populator.configs=["` + string(loopConfig) + `"]`, "populator.depth=2", "populator.games=20",
+		"work.preempt_after_seconds=2", // a training takes two slots, and selfplay takes each that is free
 		"training.games_counted_by=selfplay", "training.bootstrap_games=20", "training.min_games=40", "training.failure_wait_seconds=1", "training.fresh_seconds=1",
 		`training.promotion_ladder=[{"factor":0.9,"seconds":1}]`,
 		`gauntlet.baselines=["random"]`, "gauntlet.games=40", "gauntlet.in_use_games=600", "gauntlet.test_games=40", "gauntlet.item_games=20",

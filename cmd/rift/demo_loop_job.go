@@ -246,6 +246,8 @@ func (j *loopJob) train(ctx context.Context) error {
 	for {
 		found, err := j.run(ctx, run)
 		switch {
+		case domain.CodeOf(err) == domain.NotFound:
+			// It is on the log, but the read models of the node may be behind.
 		case err != nil:
 			return err
 		case found.State == cmaesrun.Failed:

@@ -18,7 +18,7 @@ func TestLoop(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "loop")
 	var stdout, stderr bytes.Buffer
-	c := exec.CommandContext(t.Context(), riftProgram(t), "demo", "loop", "--promotions", "1", "--data", folder)
+	c := exec.CommandContext(t.Context(), riftProgram(t), "demo", "loop", "--promotions", "1", "--seconds", "300", "--data", folder)
 	c.Stdout, c.Stderr = &stdout, &stderr
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())

@@ -31,8 +31,8 @@ func TestParseCluster(t *testing.T) {
 	}
 }
 
-// The row that is furthest from what is wanted is the first, and what nobody wants
-// anything of comes last.
+// The rows that are furthest from what is wanted come first, those without a wanted value
+// last.
 func TestWorstFirst(t *testing.T) {
 	b := &clusterBench{report: &clusterReport{}}
 	b.line("free", "", []float64{1}, nil, want{})
@@ -92,7 +92,7 @@ func TestClusterReport(t *testing.T) {
 	}
 }
 
-// counting is a cluster whose writers take note.
+// counting is a cluster whose writers count their appends.
 type counting struct{ appended, closed atomic.Int64 }
 
 func (c *counting) writer(context.Context) (writer, error) { return countingWriter{c}, nil }
@@ -138,8 +138,8 @@ func TestMeasureAppends(t *testing.T) {
 	}
 }
 
-// A client of a crowd repeats a command under its key at the other nodes while one is
-// gone or asks to wait; what is refused for good has failed.
+// A client repeats a command under its key at the other nodes while a node does not answer
+// or asks it to wait. A command that is refused for good has failed.
 func TestCrowdRepeats(t *testing.T) {
 	keys := map[string]int{}
 	status := http.StatusOK
@@ -170,7 +170,7 @@ func TestCrowdRepeats(t *testing.T) {
 	}
 }
 
-// A meter passes what two sides say, and counts both.
+// A meter passes the bytes of both directions on, and counts them.
 func TestMeters(t *testing.T) {
 	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// scripted is a queue that gives what it is told to, claim by claim.
+// scripted is a queue whose claims return given numbers of items.
 type scripted struct {
 	gives                    []int
 	added, claimed, finished int
@@ -40,8 +40,8 @@ func (s *scripted) complete(context.Context) error {
 	return s.err
 }
 
-// A worker claims as many as it added, however many claims that takes, and
-// completes what it claimed; only what falls into the measured time counts.
+// A worker claims as many items as it added, in as many claims as that takes, and completes
+// them. Only items within the measured time count.
 func TestWorkerTakesAsManyAsItAdds(t *testing.T) {
 	const hour, soon = time.Hour, 50 * time.Millisecond
 	for _, c := range []struct {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// The ratio is the median of the rounds' ratios, not the ratio of the medians.
+// The ratio is the median of the ratios of rounds, not the ratio of medians.
 func TestRatioIsTakenRoundByRound(t *testing.T) {
 	l := newLine("x", "jobs/s", []float64{10, 50, 200}, []float64{20, 100, 50}, want{">=", 0.9})
 	if l.Rift != (spread{50, 10, 200}) || *l.Peer != (spread{50, 20, 100}) || *l.Ratio != (spread{0.5, 0.5, 4}) || *l.Met {
@@ -41,7 +41,7 @@ func TestWants(t *testing.T) {
 	}
 }
 
-// some are two rounds in which rift is half as fast as its peer.
+// some returns two rounds in which rift is half as fast as its peer.
 func some() []round {
 	var rounds []round
 	for range 2 {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// A worker adds, claims and completes with the bodies that the endpoints take,
-// by itself or in batches, and an item that is refused is an error.
+// A worker adds, claims and completes items by the bodies of the endpoints, one by one or in
+// batches. An item that is refused is an error.
 func TestRiftClient(t *testing.T) {
 	var asked []string
 	refused := ""

@@ -9,8 +9,8 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// An append of a term that is over is found, whoever leads since; one of the term in
-// force is not, nor one where clusters share a log.
+// An append in an earlier term is a finding, whoever leads now. One in the current term is
+// none, and neither is one where several clusters share a log.
 func TestAppendsOfOldTerms(t *testing.T) {
 	s := tell(t)
 	s.source = "a"

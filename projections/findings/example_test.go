@@ -18,7 +18,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// An observer saw two nodes lead at once. The finding names the event that shows it.
+// Two nodes that lead at the same time are a finding, with the position of the event that
+// shows it.
 func Example() {
 	catalog, err := domain.NewCatalog(nil, work.Events(), nodes.Events(), election.Events(), gauntlet.Events(), admin.Events(), domain.PolicyEvents(nil))
 	if err != nil {

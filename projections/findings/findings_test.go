@@ -21,7 +21,7 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// tale tells events one after the other and reads what the models make of them.
+// tale appends events, and queries the findings of the read models.
 type tale struct {
 	t         *testing.T
 	models    *store.Memory
@@ -100,7 +100,7 @@ func (s *tale) findings(q findingsview.Query) []findingsview.FindingRow {
 	return rows
 }
 
-// want compares findings in their short form.
+// want compares the short forms of all findings with lines.
 func (s *tale) want(lines ...string) {
 	s.t.Helper()
 	var got []string
@@ -221,7 +221,8 @@ func TestItemsStuckLostInventedAndStarved(t *testing.T) {
 	}
 }
 
-// However many items of a type wait, so many are looked at, and then those of the next.
+// The number of items that are looked at is bounded for each type, so that the many items of
+// one type do not hide those of another.
 func TestStarvedItemsOfEachType(t *testing.T) {
 	s := tell(t)
 	for n := range 1_002 {

@@ -13,7 +13,7 @@ import (
 	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
-// counted counts what a query reads of a view.
+// counted counts the rows that a query reads from a view.
 type counted struct {
 	projections.View
 	read int
@@ -35,8 +35,8 @@ func (c *counted) Scan(table string, span projections.Span) iter.Seq2[projection
 	}
 }
 
-// A page costs its page, however much is in the queue; all pages together are all
-// findings, the worst first.
+// The cost of a page does not grow with the queue. All pages together have all findings, the
+// worst first.
 func TestAPageOfFindingsCostsItsPage(t *testing.T) {
 	s := tell(t)
 	for n := range 3_000 { // the first 2,500 wait for an item that is there

@@ -15,7 +15,7 @@ import (
 	findingsview "github.com/ringrift/rift/projections/findings"
 )
 
-// lines are findings in the short form of their summaries.
+// lines returns the summaries of the findings of some kinds.
 func (s *tale) lines(kinds ...string) []string {
 	var lines []string
 	for _, row := range s.findings(findingsview.Query{}) {
@@ -73,9 +73,8 @@ func TestTheQuorumIsFollowedByOneClock(t *testing.T) {
 	wantLines(t, s.lines(findingsview.FindingMajority), "quorum_no_majority: the quorum is 2 of 5 voters, no majority: two leaders can both have one")
 }
 
-// TestBurstsAreOfOneSourceByItsClock: five edges within ten minutes are a finding
-// whichever way round a file tells them, and five of two sources, or of an hour,
-// are none.
+// Five edges within ten minutes are a finding in whichever order a file has them. Five from
+// two sources, or within an hour, are none.
 func TestBurstsAreOfOneSourceByItsClock(t *testing.T) {
 	edges := func(s *tale, source string, step time.Duration, n int) {
 		for i := range n {
@@ -157,8 +156,8 @@ func TestWhatRecordingsSayBesides(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotRecordedIsNoEvidence: neither a log that does not show claims nor a
-// stretch that no recording covers says that something did not happen.
+// That something did not happen cannot be concluded from a log that does not record claims,
+// nor from a time that no recording covers.
 func TestWhatIsNotRecordedIsNoEvidence(t *testing.T) {
 	s := tell(t)
 	seen := spawned("seen")
@@ -175,7 +174,7 @@ func TestWhatIsNotRecordedIsNoEvidence(t *testing.T) {
 	wantLines(t, s.lines()[1:], "recording_gap: nothing was recorded for 30h0m0s behind 6, from 2026-02-03T17:00:00Z to 2026-02-04T23:00:00Z")
 }
 
-// TestOrderOfAFileIsNotThatOfTime: what is newest first is not taken for going back.
+// A file with the newest events first is not a clock that goes back.
 func TestOrderOfAFileIsNotThatOfTime(t *testing.T) {
 	s := tell(t)
 	resumed := func(after uint64) gauntlet.PollerResumed {
@@ -188,7 +187,7 @@ func TestOrderOfAFileIsNotThatOfTime(t *testing.T) {
 	wantLines(t, s.lines(), "cursor_went_back: p on n went on from event 9, having been at 12: the shared table was replaced, events in it are lost or read again")
 }
 
-// What a salvage could not read is one critical finding, with where it was.
+// The events that a salvage could not read are one critical finding, with their positions.
 func TestLostEventsAreAFinding(t *testing.T) {
 	s := tell(t)
 	s.say("task-a", spawned("a"))

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain/nodes"
 )
 
-// Silence is a metric too, with the alarm beside it.
+// The metrics show how long each thing has been silent, and whether its alarm is raised.
 func TestSilencesAreMetrics(t *testing.T) {
 	env, err := New(Options{})
 	if err != nil {
@@ -48,7 +48,7 @@ func TestSilencesAreMetrics(t *testing.T) {
 	}
 }
 
-// tell runs a directive that is to be taken.
+// tell runs a directive and fails the test unless it succeeds.
 func (env *Env) tell(t *testing.T, step string) string {
 	t.Helper()
 	var out string
@@ -62,8 +62,8 @@ func (env *Env) tell(t *testing.T, step string) string {
 	return out
 }
 
-// Each of the seven silences is counted from the first demand, is a query, a
-// metric and, when its limit is over, an alarm; the success ends it.
+// Each of the seven silences begins with the first demand and ends with a success. A query
+// and a metric show it, and it raises an alarm when it exceeds its limit.
 func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 	event := func(kind, payload string) string {
 		return "http POST /events\n{\"type\":\"" + kind + "\",\"payload\":" + payload + "}"
@@ -153,7 +153,7 @@ func TestEverySilenceIsAQueryAMetricAndAnAlarm(t *testing.T) {
 	}
 }
 
-// speaks tells whether an output has an event of a kind of silence.
+// speaks reports whether the output of a directive has an event of a kind of silence.
 func speaks(told, event string, kind nodes.SilenceKind) bool {
 	return regexp.MustCompile(event + ` \{\s*"kind":\s*"` + string(kind)).MatchString(told)
 }

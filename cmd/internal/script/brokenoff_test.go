@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/eventlog/logtest"
 )
 
-// refusingLog turns down appends from one on, counted from when it is told.
+// refusingLog refuses appends from the n-th on, counted from when it is told to.
 type refusingLog struct {
 	eventlog.Log
 	left *int // appends before those that are refused; below 0: none is
@@ -34,9 +34,8 @@ func (l refusingLog) AppendMany(ctx context.Context, writes []eventlog.Write) []
 	return logtest.OneByOne(ctx, l, writes)
 }
 
-// A claim that broke off after it took some of its items gets those when it is
-// tried again under its key, with the leases of the first time and no further
-// ones, also after a crash. What it did not take is free for others.
+// A claim of which only some items were stored returns those, with the same leases and no
+// others, when it is repeated under its key, also after a crash. Others may claim the rest.
 func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 	const items, wanted = 6, 4
 	for taken := range wanted {
@@ -101,9 +100,9 @@ func TestClaimThatBrokeOffIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A batch that broke off after it added some of its items adds the rest when it
-// is tried again under its key, also after a crash; what it added before is its
-// own, unique keys included.
+// A batch of which only some items were added adds the rest when it is repeated under its
+// key, also after a crash. The items that it added before, and their unique keys, do not
+// conflict with it.
 func TestBatchOfAddsThatBrokeOffIsTriedAgain(t *testing.T) {
 	batch := workcmd.AddTasks{Items: []workcmd.AddTask{
 		{TaskID: "a", TaskType: "selfplay", UniqueKey: "one"},

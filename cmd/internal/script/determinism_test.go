@@ -21,13 +21,12 @@ import (
 
 const recordings = "../../../testdata/logs"
 
-// poisoned are the scripts whose story is an event that no handler takes. A
-// strict replay ends there; any other parks it and goes on.
+// poisoned lists the scripts with an event that a handler fails on. A strict replay ends
+// there; any other replay stores a dead letter and goes on.
 var poisoned = []string{"a_handler_fails.txt", "dead_letters.txt", "handler_failed_twice.txt", "health.txt"}
 
-// Every prefix of every script's log is a log: it replays, strictly, to the same
-// read models that the whole log had passed through. Under the race detector it is
-// every prefix of one script of ten.
+// A strict replay of every prefix of every script's log gives the read models that the whole
+// log had at that position. The race detector tries one script of ten.
 func TestEveryPrefixReplays(t *testing.T) {
 	for _, path := range race.Some(scriptFiles(t), 10) {
 		strict := !slices.Contains(poisoned, filepath.Base(path))
@@ -48,8 +47,8 @@ func TestEveryPrefixReplays(t *testing.T) {
 	}
 }
 
-// A recording gives the same read models whatever the batches, the cache and
-// the processors, and a second import appends nothing.
+// The read models of a recording do not depend on the size of batches, the cache and the
+// number of processors, and a second import appends nothing.
 func TestRecordingsAreDeterministic(t *testing.T) {
 	catalog, err := wiring.Catalog()
 	if err != nil {
@@ -90,11 +89,11 @@ func TestRecordingsAreDeterministic(t *testing.T) {
 	}
 }
 
-// manyEvents is from where on a replay wants buffers of the usual size: small
-// ones are flushed and merged all the time.
+// manyEvents is the number of events from which a replay uses buffers of the default size,
+// because small ones are flushed and compacted all the time.
 const manyEvents = 50_000
 
-// digestAt replays a log to a position and gives what the read models hash to.
+// digestAt replays a log up to a position and returns the digest of the read models.
 func digestAt(t *testing.T, log eventlog.Log, position domain.Position, options Options, strict bool) string {
 	t.Helper()
 	env, err := over(log, "models", options, store.Options{FS: vfs.NewMem(), Small: position < manyEvents, Strict: strict})
@@ -120,7 +119,7 @@ func digestOf(t *testing.T, env *Env, position domain.Position) string {
 	return digest.Total
 }
 
-// played is an environment in which a script has run, open until the test ends.
+// played runs a script and returns its environment, which is closed when the test ends.
 func played(t *testing.T, path string) *Env {
 	t.Helper()
 	env, err := New(Options{})
@@ -139,11 +138,11 @@ func played(t *testing.T, path string) *Env {
 	return env
 }
 
-// scriptEvents are the events of the scripts that were played: several tests begin
-// with the events of every script.
+// scriptEvents keeps the events of each script that was run, because several tests need
+// those of every script.
 var scriptEvents = map[string][]domain.Envelope{}
 
-// eventsOf are the events that a script leads to.
+// eventsOf returns the events of the log that a script leaves.
 func eventsOf(t *testing.T, path string) []domain.Envelope {
 	t.Helper()
 	if _, known := scriptEvents[path]; !known {

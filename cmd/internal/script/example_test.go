@@ -9,8 +9,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/script"
 )
 
-// A script is run directive by directive, on a node whose clock moves only when a
-// script says so.
+// A script is run one directive at a time, on a node whose clock moves only by directives.
 func Example() {
 	env, err := script.New(script.Options{})
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// generatedEvents is how long the generated log is: 3000 events, under the race
-// detector 500, or with RIFT_LONG as many as it says, a million for `make determinism`.
+// generatedEvents returns the length of the generated log: 3,000 events, 500 under the race
+// detector, or the number in RIFT_LONG, which `make determinism` sets to a million.
 func generatedEvents(t *testing.T) int {
 	text := os.Getenv("RIFT_LONG")
 	if text == "" {
@@ -37,14 +37,14 @@ func generatedEvents(t *testing.T) int {
 	return n
 }
 
-// storiesFile names a file of stories to a copy of the test, which prints what the log
-// that it generates of them hashes to.
+// storiesFile is the variable that names a file of stories to a child process. The child
+// prints the digest of the log that it generates from them.
 const storiesFile = "RIFT_STORIES"
 
-// A long log of every kind of event, its streams interleaved, its stories told
-// to many casts and in part twice, gives the same read models whatever the
-// batches, the processors, the seeds of the maps, and the crashes. Under the race
-// detector one story of ten is told, in a log a sixth as long.
+// The read models of a long log with every type of event do not depend on the size of
+// batches, the number of processors, the seeds of maps and crashes. The log interleaves the
+// events of all scripts, each many times under other names, some of them twice. The race
+// detector tries one script of ten, in a log a sixth as long.
 func TestAGeneratedLogIsDeterministic(t *testing.T) {
 	n := generatedEvents(t)
 	head := domain.Position(n)
@@ -93,8 +93,8 @@ func TestAGeneratedLogIsDeterministic(t *testing.T) {
 	}
 }
 
-// digestAcrossCrashes replays with four crashes, each losing a part of what was
-// not synced.
+// digestAcrossCrashes replays with four crashes, each of which loses a part of what was not
+// synced.
 func digestAcrossCrashes(t *testing.T, log eventlog.Log, head domain.Position) string {
 	t.Helper()
 	fs := crashdisk.New()
@@ -121,7 +121,7 @@ func digestAcrossCrashes(t *testing.T, log eventlog.Log, head domain.Position) s
 	return digestOf(t, env, head)
 }
 
-// storiesOf are the events of the golden scripts.
+// storiesOf returns the events of each golden script: a story is one of these lists.
 func storiesOf(t *testing.T) (stories [][]domain.Envelope) {
 	t.Helper()
 	catalog, err := wiring.Catalog()
@@ -153,8 +153,8 @@ func readStories(t *testing.T, file string) (stories [][]domain.Envelope) {
 	return stories
 }
 
-// generatedLog interleaves stories: each is told to many casts, whose members have
-// names of their own; some events come twice.
+// generatedLog interleaves n events of the stories. Each story occurs many times, with other
+// names each time; some events occur twice.
 func generatedLog(t *testing.T, n int, stories [][]domain.Envelope) eventlog.Log {
 	t.Helper()
 	type telling struct{ story, cast, next int }
@@ -172,8 +172,8 @@ func generatedLog(t *testing.T, n int, stories [][]domain.Envelope) eventlog.Log
 		one := &told[at]
 		e := stories[one.story][one.next]
 		cast := strconv.Itoa(one.cast)
-		// Most stories begin with a policy of their own; a cluster changes its
-		// policy seldom, and to compare two is slow.
+		// Most stories begin by setting a policy. A real cluster does so seldom, and
+		// comparing two policies is slow.
 		if e.Type == policyChanged && rng.IntN(20) > 0 {
 			if one.next++; one.next == len(stories[one.story]) {
 				told = slices.Delete(told, at, at+1)
@@ -202,10 +202,10 @@ func generatedLog(t *testing.T, n int, stories [][]domain.Envelope) eventlog.Log
 	return log
 }
 
-// castKeys hold the names of a story's cast.
+// castKeys are the keys of payloads whose values are renamed for each copy of a story.
 var castKeys = []string{"task_id", "node_id", "sync_id", "dependency", "depends_on", "model_id", "gauntlet_id", "unique_key"}
 
-// recast gives the members of a story's cast names of their own.
+// recast renames what a payload is about, for one copy of its story.
 func recast(t *testing.T, data []byte, cast string) []byte {
 	t.Helper()
 	var payload map[string]json.RawMessage
@@ -237,5 +237,6 @@ func recast(t *testing.T, data []byte, cast string) []byte {
 	return recast
 }
 
-// renamed puts the cast before a name; a daemon's stream begins with its node.
+// renamed adds a prefix to a name. It is a prefix because a daemon's stream begins with its
+// node.
 func renamed(name, cast string) string { return "c" + cast + "." + name }

@@ -14,8 +14,8 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// storyParts are what the story of each documented handler tells, and what must
-// be seen in each part.
+// storyParts are the parts that the script of each documented handler must have, and what
+// each part must show.
 var storyParts = []struct {
 	heading string
 	shows   []string // one of these
@@ -28,8 +28,8 @@ var storyParts = []struct {
 	{"Crash and replay", []string{"\ncrash "}},
 }
 
-// Each of the nineteen has a story of its own, in six parts, in which its event
-// happens and what it is to command is commanded.
+// Each of the nineteen handlers has a script of six parts, in which its event happens and
+// its commands are issued.
 func TestEveryDocumentedHandlerHasItsStory(t *testing.T) {
 	for _, documented := range wiring.Nineteen() {
 		t.Run(documented.Name, func(t *testing.T) {

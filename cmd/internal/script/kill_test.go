@@ -27,15 +27,15 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// The settings of a copy of this test that is to be killed.
+// The variables that tell a child process, which is a copy of this test, when to die.
 const (
 	killFolder = "RIFT_KILL_FOLDER" // of its log and read models
 	killScript = "RIFT_KILL_SCRIPT" // that it runs
 	killAt     = "RIFT_KILL_AT"     // the moment at which it kills itself
 )
 
-// moment is where a process dies: before the n-th write to a file, or at the n-th
-// step between writes.
+// moment is when a process dies: before its n-th write to a file, or at its n-th step
+// between writes.
 type moment struct {
 	Write bool  `json:"write,omitempty"`
 	N     int64 `json:"n"`
@@ -47,7 +47,7 @@ func (m moment) String() string {
 	return string(text)
 }
 
-// steps counts what a process did.
+// steps counts the writes and the other steps of a process.
 type steps struct {
 	writes, others atomic.Int64
 	at             moment
@@ -64,16 +64,15 @@ func (s *steps) take(write bool, step string) {
 	}
 }
 
-// killStories are run when time is short: the whole training loop, and the queue
-// with its retries and dependants.
+// killStories are the scripts that are run by default: the whole training loop, and the
+// queue with retries and dependants.
 var killStories = []string{"training/the_loop.txt", "work/retry_until_dead.txt"}
 
-// What reactors command is done exactly once across kill -9 between any two
-// steps: a process on a disk kills itself before a write of the log's or the
-// read models' files, or around an append, a command's end, or its settling,
-// again while it recovers, and carries on. The log reads as if nothing had
-// happened. RIFT_KILL_ROUNDS says how many processes are killed at most; all
-// steps of all stories have their turn when that is 0.
+// The commands of reactors are executed exactly once across kill -9 at any step. A process
+// kills itself before a write to the files of the log or the read models, or around an
+// append, the end of a command or its settlement; another process may kill itself while it
+// recovers. Then the log is the same as without kills. RIFT_KILL_ROUNDS bounds the number
+// of processes that are killed; 0 tries every step of every script.
 func TestReactorsCommandsAreDoneOnceAcrossKills(t *testing.T) {
 	if folder := os.Getenv(killFolder); folder != "" {
 		carryOnUntilKilled(t, folder)
@@ -131,8 +130,8 @@ func allKillStories(t *testing.T) []string {
 	return stories
 }
 
-// undisturbed runs a story on a disk to its end, and tells how the log reads then
-// and what steps it took.
+// undisturbed runs a script on a disk without kills. It returns the text of the log and the
+// steps that were taken.
 func undisturbed(t *testing.T, text string) (log string, taken *steps) {
 	t.Helper()
 	taken = &steps{at: moment{Flush: 1}}
@@ -142,8 +141,8 @@ func undisturbed(t *testing.T, text string) (log string, taken *steps) {
 	return readLog(t, env), taken
 }
 
-// moments are those to kill at: a share of them, one in each stretch of the
-// story, one of four before a write; or all.
+// moments returns when to kill: at all steps, or at a share of them, spread evenly over the
+// script, of which every fourth is before a write.
 func moments(taken *steps, share int, all bool, random *rand.Rand) []moment {
 	var at []moment
 	for _, write := range []bool{false, true} {
@@ -162,9 +161,9 @@ func moments(taken *steps, share int, all bool, random *rand.Rand) []moment {
 	return at
 }
 
-// killedOnce has a process killed, another one that recovers from that killed as
-// well in one case of two, finishes the story here, and compares. It tells how
-// many processes died.
+// killedOnce runs a script in a process that is killed, and in one case of two another that
+// is killed while it recovers, finishes the script in this process and compares the logs.
+// It returns the number of processes that died.
 func killedOnce(t *testing.T, path, text, want string, at moment, random *rand.Rand) int {
 	t.Helper()
 	folder := t.TempDir()
@@ -203,7 +202,7 @@ func start(t *testing.T, folder, path string, at moment) (killed int, said strin
 	return 0, ""
 }
 
-// carryOnUntilKilled is the process that dies.
+// carryOnUntilKilled is what the child process runs.
 func carryOnUntilKilled(t *testing.T, folder string) {
 	t.Helper()
 	var at moment
@@ -225,9 +224,9 @@ func carryOnUntilKilled(t *testing.T, folder string) {
 	carryOn(t, env, folder, string(text))
 }
 
-// onDisk is a node on a folder that counts its steps: every write to a file, the
-// appends, and what became of commands. Between them its read models reach the
-// disk, or not: what a kill leaves of them is as old or as new as it may be.
+// onDisk opens a node on a folder and counts its steps: writes to files, appends, and the
+// ends and settlements of commands. At each step its read models are written to disk or not,
+// so that a kill leaves old ones as well as new ones.
 func onDisk(t *testing.T, folder string, taken *steps) *Env {
 	t.Helper()
 	disk := errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -265,15 +264,15 @@ func onDisk(t *testing.T, folder string, taken *steps) *Env {
 	return env
 }
 
-// progress is what whoever tells the story knows to be done.
+// progress is what the caller of a script knows to be done.
 type progress struct {
 	Directives int       `json:"directives"`
 	Commands   int       `json:"commands"`
 	Now        time.Time `json:"now"`
 }
 
-// carryOn tells a story from where it is known to be done, to its end, and lets
-// the reactors do all they want to.
+// carryOn runs the directives of a script that are not known to be done, and then the
+// commands of the reactors.
 func carryOn(t *testing.T, env *Env, folder, text string) {
 	t.Helper()
 	name := filepath.Join(folder, "progress")

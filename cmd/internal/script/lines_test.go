@@ -30,7 +30,7 @@ func TestReadable(t *testing.T) {
 	}
 }
 
-// TestReadableKeepsTheJSON: breaking changes space alone.
+// Breaking a line of JSON changes only its white space.
 func TestReadableKeepsTheJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.MapOf(rapid.String(), rapid.SliceOfN(rapid.String(), 0, 8)).Draw(t, "value")

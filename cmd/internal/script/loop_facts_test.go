@@ -9,8 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What tools say, with names from so small a world that much of it is about the
-// same things, by canonical and by legacy keys.
+// The names that facts are about. They are few, so that many facts are about the same thing.
 var (
 	loopConfigs = rapid.SampledFrom([]string{"hex8_2p", "square8_2p", "hex8_3p"})
 	loopNodes   = rapid.SampledFrom([]string{"n1", "n2", "n3"})
@@ -18,7 +17,7 @@ var (
 	loopModels  = rapid.SampledFrom([]string{"m1", "m2", "m3"})
 )
 
-// toldFact is a type of fact by one of its names, and a way to make its payload up.
+// toldFact is a type of fact, by its canonical or a legacy name, and draws its payloads.
 type toldFact struct {
 	kind    string
 	payload func(*rapid.T) string
@@ -71,7 +70,7 @@ var loopFacts = []toldFact{
 	}},
 }
 
-// loopResults is an evaluation that is convincing, weak, or of no game at all.
+// loopResults draws the results of an evaluation: convincing, weak, or without a game.
 func loopResults(t *rapid.T, opponents ...string) string {
 	strength := rapid.SampledFrom([][3]int{{95, 5, 0}, {93, 4, 2}, {90, 3, 0}, {20, 80, 0}, {0, 0, 40}}).Draw(t, "wins, losses, errors")
 	var results []string
@@ -83,7 +82,7 @@ func loopResults(t *rapid.T, opponents ...string) string {
 	return fmt.Sprintf(`"games_played":%d,"results":[%s]`, games, strings.Join(results, ","))
 }
 
-// outcome is what a worker brings of an item; now and then nothing of use.
+// outcome draws the result that a worker reports on an item; some are of no use.
 func (h heldLease) outcome(t *rapid.T) string {
 	if rapid.IntRange(0, 9).Draw(t, "useless") == 7 {
 		return `{"note":"nothing"}`

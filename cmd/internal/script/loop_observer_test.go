@@ -22,8 +22,8 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// observer follows a log with rules of its own, knowing nothing of how states
-// are folded: it says what must never follow on what, and what is still owed.
+// observer checks a log by rules that do not use the folds of the domain: which events must
+// never follow which, and which commands of reactors are still missing.
 type observer struct {
 	items map[domain.TaskID]*observedItem
 	games map[domain.ConfigKey]*observedGame
@@ -76,7 +76,7 @@ func (o *observer) game(config domain.ConfigKey) *observedGame {
 	return o.games[config]
 }
 
-// see takes one event and says what is impossible about it; empty for nothing.
+// see applies one event and returns what is impossible about it; empty for nothing.
 func (o *observer) see(fact domain.Envelope) string {
 	if said := o.seeItem(fact); said != "" {
 		return said
@@ -211,7 +211,7 @@ func (o *observer) seeCluster(fact domain.Envelope) string {
 	return ""
 }
 
-// inOrder ranges over a map by key, so that the same story fails the same way.
+// inOrder ranges over a map in key order, so that a failure can be repeated.
 func inOrder[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -222,8 +222,7 @@ func inOrder[K cmp.Ordered, V any](m map[K]V) iter.Seq2[K, V] {
 	}
 }
 
-// owed is what reactors had to do about what happened, and did not, once they
-// have come to rest.
+// owed returns what reactors should have commanded and have not, once they are idle.
 func (o *observer) owed() string {
 	for id, item := range inOrder(o.items) {
 		switch {
@@ -287,7 +286,7 @@ func (o *observer) owed() string {
 	return ""
 }
 
-// compare holds the read models against what the observer made of the log.
+// compare returns how the read models differ from what the observer knows.
 func (o *observer) compare(v projections.View) string {
 	for id, item := range inOrder(o.items) {
 		row, found, err := workview.ItemsTable.Get(v, string(id))
@@ -330,8 +329,8 @@ func (o *observer) compare(v projections.View) string {
 	return ""
 }
 
-// waits says what is wrong with the items of a gauntlet that runs: one that ended has
-// to be taken, and another has to be on its way.
+// waits returns what is wrong with the items of a running gauntlet: the result of one that
+// ended has to be used, and another one has to be queued or leased.
 func (o *observer) waits(id gauntlet.ID, first string) string {
 	open := 0
 	for task, item := range inOrder(o.items) {

@@ -23,8 +23,8 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// wholeLoop drives a whole node, its bus, its read models, its reactors and its
-// clock, by what tools, workers and operators say, and kills it in between.
+// wholeLoop drives a node with its bus, read models, reactors and clock by the requests of
+// tools, workers and operators, and kills it in between.
 type wholeLoop struct {
 	env      *Env
 	observer *observer
@@ -38,7 +38,7 @@ type wholeLoop struct {
 	disk  *crashdisk.Disk
 }
 
-// word is a request that a tool makes, once or more often.
+// word is a request, which may be sent several times.
 type word struct{ path, key, body string }
 
 // heldLease is what a worker believes it holds.
@@ -61,8 +61,8 @@ func newWholeLoop(t *rapid.T) *wholeLoop {
 	return l
 }
 
-// step is a moment at which the process may die: around every append, and before
-// every command is settled.
+// step is called where the process may die: around every append, and before every command
+// is settled.
 func (l *wholeLoop) step() {
 	if l.dieIn > 0 {
 		if l.dieIn--; l.dieIn == 0 {
@@ -71,8 +71,7 @@ func (l *wholeLoop) step() {
 	}
 }
 
-// mortally does something in the course of which the process may die. What came
-// after is lost; who asked for it asks again.
+// mortally runs do, during which the process may die. The caller repeats the request then.
 func (l *wholeLoop) mortally(t *rapid.T, do func()) {
 	if rapid.IntRange(0, 19).Draw(t, "mortal") == 13 {
 		l.dieIn = rapid.IntRange(1, 8).Draw(t, "dies in")
@@ -94,7 +93,7 @@ func (l *wholeLoop) mortally(t *rapid.T, do func()) {
 	do()
 }
 
-// post makes a request and looks at what it led to.
+// post sends a request and checks the events that it led to.
 func (l *wholeLoop) post(t *rapid.T, w word) (answer []byte) {
 	status := 0
 	l.mortally(t, func() {
@@ -120,7 +119,7 @@ func (l *wholeLoop) word(path, format string, args ...any) word {
 	return word{path, fmt.Sprint("w", l.keys), fmt.Sprintf(format, args...)}
 }
 
-// look lets the observer see what happened since it looked last.
+// look shows the observer the events since the last call.
 func (l *wholeLoop) look(t *rapid.T) {
 	for e, err := range l.env.log.ReadAll(t.Context(), l.seen+1, eventlog.Forward, eventlog.Filter{}) {
 		if err != nil {
@@ -136,7 +135,8 @@ func (l *wholeLoop) look(t *rapid.T) {
 	}
 }
 
-// rest lets clock and reactors come to rest, and holds the node against the observer.
+// rest runs the clock and the reactors until they are idle, and compares the node with the
+// observer.
 func (l *wholeLoop) rest(t *rapid.T, clock bool) {
 	l.mortally(t, func() {
 		if err := l.env.settle(t.Context(), clock, true); err != nil {
@@ -282,12 +282,12 @@ func (l *wholeLoop) actions() map[string]func(*rapid.T) {
 	}
 }
 
-// Whatever tools, workers and operators say, in whatever order, late, twice, by
-// old names, and wherever the process dies: one training per game, one live lease
-// per item, one promotion per model and none without games, a pause lifted for its
-// own reason only, and what is done stays done. At rest everything that had to
-// follow has followed, once, and the read models say what the log says. More
-// stories with -rapid.checks, a fifth of them under the race detector.
+// Requests may come in any order, late, twice and by legacy names, and the process may die
+// anywhere. Still each game has one training at a time, each item one live lease, each model
+// one promotion and none without games, a pause ends only for its own reason, and what is
+// done stays done. When the node is idle, every reactor's command was executed once, and the
+// read models agree with the log. -rapid.checks sets the number of histories; the race
+// detector tries a fifth of them.
 func TestTheWholeLoopNeverReachesAnImpossibleState(t *testing.T) {
 	tellStories(t, strconv.Itoa(race.Part(15, 5)), "50")
 	reached := map[string]int{}
@@ -307,8 +307,8 @@ func TestTheWholeLoopNeverReachesAnImpossibleState(t *testing.T) {
 	t.Log(reached)
 }
 
-// tellStories has rapid tell so many stories of about so many steps, unless
-// somebody says how many.
+// tellStories sets how many histories rapid tries and how long they are, unless the flags of
+// the test set it.
 func tellStories(t *testing.T, stories, steps string) {
 	t.Helper()
 	for name, value := range map[string]string{"rapid.checks": stories, "rapid.steps": steps} {

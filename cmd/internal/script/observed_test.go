@@ -16,10 +16,9 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// What the scripts show of who emits an event and what a reactor reads is what
-// the listings say. A pair that a script shows and the listings lack fails; one
-// that no script shows any more goes with the next `make golden`. Under the race
-// detector one script of ten is asked.
+// The listings name who emits an event and which tables a reactor reads, as seen in the
+// scripts. A pair that a script shows and the listings lack is a failure; `make golden`
+// removes a pair that no script shows any more. The race detector tries one script of ten.
 func TestObservations(t *testing.T) {
 	emits, reads := map[string]map[string]bool{}, map[string]map[string]bool{}
 	for _, path := range race.Some(scriptFiles(t), 10) {

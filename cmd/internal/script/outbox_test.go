@@ -20,8 +20,8 @@ import (
 	"github.com/ringrift/rift/projections/store/crashdisk"
 )
 
-// crashPoint is a disk as a kill leaves it at one step of the outbox, and how
-// the log reads once what was under way is done.
+// crashPoint is the disk as a crash leaves it at one step of the outbox, and the text of the
+// log once the commands that were pending are done.
 type crashPoint struct {
 	step string
 	disk *crashdisk.Disk
@@ -29,12 +29,11 @@ type crashPoint struct {
 	want string
 }
 
-// What reactors command is done exactly once, wherever the process dies: before
-// the rows and the outbox are committed, before a command's event is appended,
-// after it, before the command is settled, after. What was not synced is lost in
-// whole, in part or not at all. After a restart and a drain the log reads as if
-// nothing had happened. Under the race detector one of ten points of each
-// script is tried.
+// The commands of reactors are executed exactly once, wherever the process crashes: before
+// or after rows and outbox are committed, an event is appended, or a command is settled.
+// What was not synced is lost as a whole, in part or not at all. After a restart and a drain
+// of the outbox the log is the same as without a crash. The race detector tries one of ten
+// points of each script.
 func TestReactorsCommandsAreDoneOnceAcrossCrashes(t *testing.T) {
 	points := 0
 	for _, path := range scriptFiles(t) {
@@ -59,7 +58,7 @@ func TestReactorsCommandsAreDoneOnceAcrossCrashes(t *testing.T) {
 	}
 }
 
-// crashPoints runs a script and takes the disk at every step of its drains.
+// crashPoints runs a script and copies the disk at every step of its drains.
 func crashPoints(t *testing.T, text string) []crashPoint {
 	t.Helper()
 	var env *Env
@@ -106,7 +105,7 @@ func crashPoints(t *testing.T, text string) []crashPoint {
 	return points
 }
 
-// recovered restarts from a disk, does what is left to do, and reads the log.
+// recovered restarts from a disk, drains the outbox, and returns the text of the log.
 func recovered(t *testing.T, point crashPoint) string {
 	t.Helper()
 	env := &Env{fs: point.disk, dir: "models", now: point.now}
@@ -120,7 +119,7 @@ func recovered(t *testing.T, point crashPoint) string {
 	return readLog(t, env)
 }
 
-// readLog prints what the log holds, with the identity of each fact.
+// readLog returns the text of the log, with the id of each event.
 func readLog(t *testing.T, env *Env) string {
 	t.Helper()
 	var b strings.Builder
@@ -133,7 +132,7 @@ func readLog(t *testing.T, env *Env) string {
 	return b.String()
 }
 
-// watchedLog tells of every append, before and after.
+// watchedLog calls a function before and after every append.
 type watchedLog struct {
 	eventlog.Log
 	tell func(step string)
@@ -146,9 +145,8 @@ func (l watchedLog) Append(ctx context.Context, stream domain.StreamID, expected
 	return receipt, err
 }
 
-// AppendMany appends the writes one by one, but for those of a claim: what a claim took
-// in part is all that it is answered with when it is repeated, and the story would go
-// another way.
+// AppendMany appends the writes one by one, except those of a claim: a claim that is
+// repeated after only some of its writes returns only those, and the log would differ.
 func (l watchedLog) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlog.Written {
 	for i := range writes {
 		if writes[i].Events[0].Type != (work.Claimed{}).EventType() {

@@ -13,9 +13,9 @@ import (
 	workview "github.com/ringrift/rift/projections/work"
 )
 
-// The queue is the same whether it is folded from the log, loaded from the read
-// models of a position, or kept by the node that decided: at every position of
-// every golden script, under the race detector of one script of ten.
+// At every position of every golden script, the queue that is folded from the log, the one
+// loaded from the read models and the one of the node that decided are equal. The race
+// detector tries one script of ten.
 func TestTheQueueIsTheSameFoldedLoadedAndKept(t *testing.T) {
 	for _, path := range race.Some(scriptFiles(t), 10) {
 		t.Run(strings.TrimPrefix(path, scripts+"/"), func(t *testing.T) {

@@ -10,8 +10,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// aSuccession is a model that comes into use, and its successor that is measured
-// against it.
+// aSuccession promotes a model and measures its successor against it.
 const aSuccession = `
 http POST /events
 {"type":"EVALUATION_COMPLETED","payload":{"config_key":"hex8_2p","model_id":"m1","games_played":200,"results":[{"opponent":"random","wins":95,"losses":5,"draws":0},{"opponent":"heuristic","wins":70,"losses":30,"draws":0}]}}
@@ -38,8 +37,8 @@ drain
 ----
 `
 
-// A command that looks at the read models is decided again on them as they were:
-// what it came to is compared to the last digit, not only by its name.
+// A command that reads the read models is decided again on their state at that position, so
+// that the whole payload of its events is compared, not only their types.
 func TestCheckDecidesAgainWhatConsultsReadModels(t *testing.T) {
 	velocity := eventsOf(t, scripts+"/elo/velocity.txt")
 	succession := told(t, aSuccession)
@@ -90,8 +89,8 @@ func holds(outcomes []Outcome, text string) bool {
 	return false
 }
 
-// Of what scripts leave on their logs, no command of a reactor is compared by its
-// name alone, but those that span streams.
+// In the logs of all scripts, only commands over several streams are compared by event type
+// alone.
 func TestCheckComparesWholePayloads(t *testing.T) {
 	var sum Checked
 	for _, path := range scriptFiles(t) {

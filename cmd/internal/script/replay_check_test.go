@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// told runs directives of a script and gives the events they led to.
+// told runs the directives of a script and returns the events of the log.
 func told(t *testing.T, text string) []domain.Envelope {
 	t.Helper()
 	env, err := New(Options{})
@@ -55,8 +55,8 @@ func checkEvents(t *testing.T, events []domain.Envelope) Checked {
 	return checked
 }
 
-// aRetry is an item that fails and is retried until it is dead, and one that
-// waits for another.
+// aRetry has an item that fails and is retried until it is dead, and one that depends on
+// another.
 const aRetry = `
 command work.add id=c1
 {"task_id":"t1","task_type":"demo","max_attempts":2}
@@ -132,7 +132,7 @@ func TestCheckFindsWhatWasDoctored(t *testing.T) {
 		}, OtherOutcome, "TASK_FAILED", []string{`"attempts":0`, `"attempts":1`}},
 		"what it came to is gone": {func(events []domain.Envelope) []domain.Envelope {
 			at := find(t, events, "TASK_RETRY_SCHEDULED")
-			// with what followed from it, but for the other item
+			// and what followed from it, except for the other item
 			kept := append([]domain.Envelope{}, events[:at]...)
 			for _, e := range events[at+1:] {
 				if e.Type == "TASK_UNBLOCKED" {
@@ -170,8 +170,8 @@ func TestCheckFindsWhatWasDoctored(t *testing.T) {
 	}
 }
 
-// A lost effect is missing when later commands were run; at the end of the log
-// it may just not have been run yet.
+// The effect of a command is missing if later commands were run; at the end of the log it is
+// pending.
 func TestCheckTellsMissingFromPending(t *testing.T) {
 	events := told(t, aRetry)
 	at := find(t, events, "TASK_RETRY_SCHEDULED")
@@ -206,8 +206,8 @@ drain
 	}
 }
 
-// What every script leaves on its log is what its reactors command on replay; one
-// script of ten is checked under the race detector.
+// On replay, reactors issue the commands whose effects are on the log of each script. The
+// race detector tries one script of ten.
 func TestCheckOfEveryScript(t *testing.T) {
 	for _, path := range race.Some(scriptFiles(t), 10) {
 		text, err := os.ReadFile(path)
@@ -225,8 +225,8 @@ func TestCheckOfEveryScript(t *testing.T) {
 	}
 }
 
-// A node stops between the answers to one event: those before are run, those
-// after are not, and neither is a difference.
+// A node may stop between the commands that answer one event: those that were run and those
+// that were not are no differences.
 func TestCheckOfALogThatEndsAmongAnswers(t *testing.T) {
 	events := told(t, `
 http POST /events
@@ -245,8 +245,8 @@ drain
 	}
 }
 
-// A node runs commands of several streams at once: one that stops may have run a later
-// one alone, but not one behind another of its stream.
+// A node runs commands of several streams at once. One that stops may have run a later
+// command without an earlier one, but not within one stream.
 func TestCheckOfALogThatEndsAmongStreams(t *testing.T) {
 	events := told(t, `
 append

@@ -18,15 +18,15 @@ import (
 
 const scripts = "../../../testdata/scripts"
 
-// TestMain lets the heap grow to five times what is live before it is collected: every
-// script opens stores of its own, and a few megabytes are live.
+// TestMain makes garbage collections rare: only a few megabytes are live, while every script
+// opens stores of its own.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
-// TestScripts runs every golden script: one story per file, its first line says
-// which. `make golden` rewrites them; the diff is what changed for people.
+// TestScripts runs every golden script. The first line of a file says what it shows.
+// `make golden` rewrites the expected output.
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, scripts, func(t *testing.T, path string) {
 		env, err := New(Options{})
@@ -44,10 +44,10 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A script gives the same read models whatever the batches, the cache, the
-// number of processors and the run: every script, under the race detector one of ten.
-// No script has so many events that larger batches would divide them, which
-// TestAGeneratedLogIsDeterministic does.
+// The output and the read models of a script do not depend on the size of batches, the cache
+// and the number of processors, and are the same in every run. The race detector tries one
+// script of ten. Scripts are too short for large batches, which
+// TestAGeneratedLogIsDeterministic tries.
 func TestScriptsAreDeterministic(t *testing.T) {
 	variants := []struct {
 		options    Options
@@ -76,8 +76,8 @@ func TestScriptsAreDeterministic(t *testing.T) {
 	}
 }
 
-// transcript runs a script past its goldens and gives what it printed, with the
-// digest after every directive.
+// transcript runs a script without comparing its output, and returns that output with the
+// digest of the read models after every directive.
 func transcript(t *testing.T, path string, options Options) string {
 	t.Helper()
 	env, err := New(options)
@@ -102,10 +102,10 @@ func transcript(t *testing.T, path string, options Options) string {
 	return b.String()
 }
 
-// clusterScripts is the folder of scripts of several nodes.
+// clusterScripts is the folder of the scripts with several nodes.
 const clusterScripts = scripts + "/cluster/"
 
-// scriptFiles are the scripts of one node.
+// scriptFiles returns the scripts with one node.
 func scriptFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(scripts + "/*/*.txt")
@@ -115,8 +115,8 @@ func scriptFiles(t *testing.T) []string {
 	return slices.DeleteFunc(files, func(path string) bool { return strings.HasPrefix(path, clusterScripts) })
 }
 
-// A script of several nodes prints the same whatever the batches of its nodes' read
-// models, the number of processors and the run.
+// The output of a script with several nodes does not depend on the size of batches and the
+// number of processors, and is the same in every run.
 func TestClusterScriptsAreDeterministic(t *testing.T) {
 	files, err := filepath.Glob(clusterScripts + "*.txt")
 	if err != nil || len(files) == 0 {

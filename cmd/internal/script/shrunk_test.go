@@ -10,8 +10,8 @@ import (
 	"github.com/ringrift/rift/cmd/internal/clustersim"
 )
 
-// A seed that breaks a rule is told as a script that is much shorter than the seed, and
-// whoever plays the script sees the same rule broken.
+// A seed that breaks a rule is shrunk to a much shorter script, which breaks the same rule
+// when it is run.
 func TestAFailingSeedIsPlayedFromItsScript(t *testing.T) {
 	for mutation, seed := range map[string]uint64{"gossip-leads": 1, "fast-clock": 1} {
 		t.Run(mutation, func(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// problemHeader is what a node says of the body of a refusal.
+// problemHeader is the header of a node's refusal.
 var problemHeader = map[string]string{"Content-Type": "application/problem+json", "Retry-After": "7"}
 
-// fakeNode answers every request in one way, and keeps what it was asked.
+// fakeNode gives the same answer to every request, and keeps the requests.
 type fakeNode struct {
 	*httptest.Server
 	requests []*http.Request
@@ -122,7 +122,8 @@ func TestAnswersThatAreNoAnswer(t *testing.T) {
 	}
 }
 
-// What is typed becomes the body: absent stays absent, and flags win.
+// Flags and --json become the body of a command: a flag overrides a key of --json, and what
+// is not given is absent.
 func TestBodies(t *testing.T) {
 	answer := `{"position":12,"events":[{"type":"TASK_SPAWNED","stream":"task-t1","revision":0,"position":12}],"task_id":"t1"}`
 	file := writeFile(t, "job.json", `{"games": 200}`)

@@ -92,8 +92,8 @@ func TestEncodedArguments(t *testing.T) {
 	}
 }
 
-// Whatever stands in --json and in a flag, the body is an object that holds
-// both, or the command is refused.
+// For any text in --json and in a flag, the body is an object with both, or the command is
+// refused.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{``, `{}`, `{"word":"x"}`, `{"inner":{"depth":2}}`, `{"inner":3}`, `[`, `null`, `{"inner":null,"word":{}}`, `{"other":{"only_here":1}} x`} {
 		f.Add(seed, "w", "5")

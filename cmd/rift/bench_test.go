@@ -26,7 +26,7 @@ func TestBench(t *testing.T) {
 	rift(t, "bench", "--only", "nothing", "--dir", t.TempDir()).want(t, exitError, "", "want one of the figures")
 }
 
-// A report reads as a table too, with what was missed told in the exit code.
+// A report can be printed as a table, and the exit code says that a figure was missed.
 func TestBenchTable(t *testing.T) {
 	met, missed := true, false
 	report := bench.Report{Rounds: 5, Missed: 1, Quick: true, Machine: bench.Machine{Cores: 2, Go: "go1", Filesystem: "tmpfs"}, Rows: []bench.Row{

@@ -9,8 +9,8 @@ import (
 
 const splitBrain = "../../testdata/logs/split_brain.log"
 
-// The event after which a condition became true is told with the values around it and
-// its causes, alike from a file, a folder, the standard input and a node.
+// The answer is the event after which the condition became true, with the values around it
+// and its causes. It is the same from a file, a folder, the standard input and a node.
 func TestBisect(t *testing.T) {
 	page := func(next string) string {
 		return `true from 8 on: len(leaders) > 1 && nodes.down > 0
@@ -40,7 +40,7 @@ It names no command and no cause: a recorded fact, or one from outside.
 	ask("--from", "8", splitBrain).want(t, exitFindings, "It was true as of where the search began", "1 condition that never became true")
 }
 
-// Programs get the whole answer, and people who asked for what never was are told so.
+// JSON has the whole answer. A condition that was never true is a finding.
 func TestBisectAnswers(t *testing.T) {
 	folder, _ := chainFolder(t)
 	var found turn

@@ -68,8 +68,8 @@ func TestCalcGates(t *testing.T) {
 	}
 }
 
-// Every preset lets a candidate that is much better pass; the strict one keeps equals
-// out, and the one of old lets a quarter of them in.
+// A much better candidate passes the gates of every preset. An equal one does not pass those
+// of the strict preset, and passes the legacy ones in a quarter of the cases.
 func TestGatesOfPresets(t *testing.T) {
 	for _, c := range []struct {
 		preset      string

@@ -130,7 +130,7 @@ func TestCalcFit(t *testing.T) {
 	riftWith(t, leagueFile, nil, "calc", "fit", "-", "-o", "table").want(t, exitDone, "RANK  NAME    RATING  ERROR  GAMES  WINS  DRAWS  LOSSES   SCORE     LOS\n   1  new", "")
 }
 
-// One file in three of its forms, and in another order of lines, is one league.
+// The ratings do not depend on the form of a file and the order of its lines.
 func TestCalcFitReadsEveryForm(t *testing.T) {
 	want := calc(t, "a,b,wins,draws,losses\nx,y,2,1,1\ny,z,1,0,1\nx,z,1,0,0\nz,x,1,0,0\n", "fit", "-")
 	for _, text := range []string{
@@ -225,7 +225,7 @@ func TestCalcFitNamesEveryFault(t *testing.T) {
 	rift(t, "calc", "fit", filepath.Join(t.TempDir(), "none.csv")).want(t, exitError, "", "no such file")
 }
 
-// Whatever a file holds, it is refused with its faults or every row is whole.
+// Any file is refused with its faults, or every one of its rows is complete.
 func FuzzResults(f *testing.F) {
 	f.Add(leagueFile)
 	f.Add("White,Black,Result,Date\nx,y,1-0,2026-01-31\n")
@@ -275,8 +275,8 @@ func TestCalcFitOfAFile(t *testing.T) {
 	}
 }
 
-// Batch by batch a test ends by bounds that the overshoot moves in; its sum, looked at
-// once, has Wald's.
+// A test that is evaluated after each batch has bounds that are corrected for the overshoot;
+// one that is evaluated once has Wald's.
 func TestCalcSPRTByBatches(t *testing.T) {
 	rows := strings.Repeat("1,3,7,6,3\n", 40)
 	doc := calc(t, rows, "sprt", "--elo1", "20", "--batches", "-")

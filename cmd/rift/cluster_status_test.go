@@ -46,7 +46,7 @@ func TestClusterStatusTable(t *testing.T) {
 	}
 }
 
-// A node of an older build is named, and one that came with another folder is trouble.
+// The status names nodes of an older build, and a node with another folder is a finding.
 func TestClusterStatusTellsOldAndStrangeNodes(t *testing.T) {
 	members := []raftlog.MemberState{
 		{Member: raftlog.Member{Node: "a"}, Self: true, Protocol: raftlog.Protocol, Build: "v2.0.0"},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A search is asked for from the command line, shown in every form, and reported alike
+// A search is started from the command line and shown in every form. Its report is the same
 // from the node and from its log.
 func TestSearchFromTheCommandLine(t *testing.T) {
 	server := realNode(t, t.TempDir())

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// Weights get better by real games among processes: a model is promoted over the one
-// that the loop began with, and the promotion leads back to games of selfplay. The log
-// alone says all of it again.
+// The loop promotes a model over the one that it began with, by real games in processes of
+// their own. The causes of the promotion lead back to selfplay, and the log alone gives the
+// same reports.
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "loop")

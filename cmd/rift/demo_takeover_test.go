@@ -36,8 +36,8 @@ func processesOf(t *testing.T, folder string) (found []string) {
 	return found
 }
 
-// The leader is killed, another takes over, and gives the leadership back; nothing is
-// lost and nothing is left behind but the folder, whose log is whole.
+// The leader is killed, another node takes over and later hands leadership back. No item is
+// lost, and all that stays is the folder with an undamaged log.
 func TestDemoTakeover(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
@@ -76,7 +76,7 @@ func TestDemoTakeover(t *testing.T) {
 	rift(t, "demo", "--cluster", "--promotions", "1").want(t, exitError, "", "want it without --cluster")
 }
 
-// Ctrl-C stops the nodes and the worker, whatever they are at.
+// Ctrl-C stops the nodes and the worker at any time.
 func TestDemoTakeoverStops(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
@@ -98,7 +98,7 @@ func TestDemoTakeoverStops(t *testing.T) {
 	noneLeft(t, folder)
 }
 
-// What is wrong with the logs is found.
+// The verdict names the items that were lost, not done, added twice or done twice.
 func TestTakeoverJudges(t *testing.T) {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	second := func(n int) time.Time { return began.Add(time.Duration(n) * time.Second) }

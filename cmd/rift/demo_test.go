@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// growing is what a process says while it is read.
+// growing is the output of a process, which may be read while it is written.
 type growing struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -32,7 +32,7 @@ func (g *growing) String() string {
 	return g.text.String()
 }
 
-// The loop closes among processes, and a promotion leads back to the data.
+// The loop runs in several processes, and the causes of a promotion lead back to the data.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "demo")
@@ -65,7 +65,7 @@ func TestDemo(t *testing.T) {
 	if err := json.Unmarshal([]byte(told.stdout), &found); err != nil || !found.Complete || found.Event.Type != "MODEL_PROMOTED" {
 		t.Fatalf("found %+v, %v", told, err)
 	}
-	// What led to it, the nearest first; the folder says what the node said.
+	// The causes, the nearest first, are the same from the folder and from the node.
 	wanted := []string{"EVALUATION_COMPLETED", "GAUNTLET_STARTED", "TRAINING_COMPLETED", "TRAINING_REQUESTED", "DATA_SYNC_COMPLETED", "SELFPLAY_COMPLETE"}
 	for _, link := range found.Chain {
 		if link.Kind != "command" && len(wanted) > 0 && link.Events[0].Type == wanted[0] {
@@ -80,7 +80,7 @@ func TestDemo(t *testing.T) {
 	rift(t, "demo", "--seconds", "0").want(t, exitError, "", "--seconds and --promotions: want at least 1")
 }
 
-// Ctrl-C stops the node and the workers, and leaves a folder that is whole.
+// Ctrl-C stops the node and the workers, and the log that stays is not damaged.
 func TestDemoStops(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "demo")
 	said := &growing{}

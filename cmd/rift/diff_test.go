@@ -19,8 +19,8 @@ func cutLog(t *testing.T) string {
 	return writeFile(t, "cut.log", strings.Join(lines[:8], ""))
 }
 
-// Two logs are told apart by the events with which they part and by the states they lead
-// to, the most telling first.
+// The difference of two logs is the events from the first one that differs, and the states
+// that they lead to, the most important first.
 func TestDiffOfTwoLogs(t *testing.T) {
 	cut := cutLog(t)
 	r := rift(t, "diff", splitBrain, cut, "-o", "table")
@@ -95,7 +95,7 @@ from these. -o json has them all.
 	}
 }
 
-// Events that differ at the same place are told by their fields.
+// Two events that differ at the same position are compared field by field.
 func TestDiffWhereLogsPart(t *testing.T) {
 	other := writeFile(t, "other.jsonl", strings.Replace(twice, `"node_id":"m"`, `"node_id":"o"`, 1))
 	one := writeFile(t, "one.jsonl", twice)

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Facts go from one node to another by files and show the same ratings there; they
-// may be brought again; a ranking fits a screen.
+// Facts that are exported by one node and imported by another give the same ratings. They
+// may be imported twice. A ranking fits 80 columns.
 func TestFactsAreImportedAndExported(t *testing.T) {
 	here, there := realNode(t, t.TempDir()), realNode(t, t.TempDir())
 	at := func(url string, words ...string) ran {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// play tells a node of a game; the winner comes first.
+// play reports a game to a node.
 func play(t *testing.T, server *httptest.Server, game, winner, loser string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"config_key":"hex8_2p","participants":[{"model_id":%q},{"model_id":%q}],"result":{"ranks":[1,2]},"game_id":%q}`, winner, loser, game)
@@ -21,8 +21,8 @@ func play(t *testing.T, server *httptest.Server, game, winner, loser string) {
 	}
 }
 
-// Two nodes with logs of their own come to the same facts, however often they
-// are brought together, and what contradicts stays where it is.
+// Two nodes with separate logs have the same facts after a sync, and after further ones. A
+// fact that contradicts another is not copied.
 func TestTheFactsOfTwoNodesAreBroughtTogether(t *testing.T) {
 	here, there := realNode(t, t.TempDir()), realNode(t, t.TempDir())
 	for game := range 230 { // more than one exchange takes

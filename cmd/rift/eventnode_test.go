@@ -13,14 +13,15 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// eventNode is a node whose event streams end too early: connection by
-// connection it tells a part and hangs up; a part that is nil is refused.
+// eventNode is a node whose event streams end too early: each connection gets one part of
+// the events. A connection whose part is nil is refused.
 type eventNode struct {
 	*httptest.Server
 	resumed []string // the Last-Event-ID of each connection
 }
 
-// newEventNode holds the events of history, and tells one of parts per connection.
+// newEventNode makes a node that has the events of history, and sends one of parts to each
+// connection.
 func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Envelope) *eventNode {
 	t.Helper()
 	node := &eventNode{}
@@ -77,7 +78,7 @@ func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Enve
 	return node
 }
 
-// stopper ends a run when a text has been printed.
+// stopper is a writer that ends a run once a text was written to it.
 type stopper struct {
 	bytes.Buffer
 	text string

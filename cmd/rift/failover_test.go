@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// The next node is asked with the same command when one does not answer, or what
-// answers for it is not rift, and
-// whoever answered is asked first from there on.
+// When a node does not answer, or another program answers at its address, the same command
+// goes to the next node. Later commands go first to the node that answered.
 func TestFailover(t *testing.T) {
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,8 +60,8 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// While no node serves they are asked again, with the same command, and nothing is
-// asked of the others once one does.
+// While no node has a leader, all of them get the same command again and again, until one
+// executes it.
 func TestFailoverWaitsForALeader(t *testing.T) {
 	var asked, keys atomic.Int64
 	node := func(serves int64) *httptest.Server {

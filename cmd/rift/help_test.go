@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The help of every command fits a terminal, also a narrow one, and loses no word of
-// what it says; the lines of an example that was broken are one command again.
+// The help of every command fits a terminal of any width without losing a word. The lines of
+// an example that was wrapped are still one command.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	words := func(said string) string { return strings.Join(strings.Fields(said), "") }
 	everyCommand(newTestRoot(), func(c *cobra.Command) {
@@ -38,7 +38,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	})
 }
 
-// Paragraphs that fit stay as they were written, lists keep their columns.
+// Paragraphs that fit are not changed, and lists keep their columns.
 func TestRefill(t *testing.T) {
 	in := "These words were\nwritten so.\n\nThis line is longer than the width that there is,\nand goes on.\n\n  a     a name, and what it is for, which takes more\n        than a line\n  long  short\n  no list, but a line of its own that is wide enough\n\tend"
 	want := "These words were\nwritten so.\n\nThis line is longer than the width that\nthere is, and goes on.\n\n  a     a name, and what it is for,\n        which takes more than a line\n  long  short\n  no list, but a line of its own that is\n  wide enough\n\tend"

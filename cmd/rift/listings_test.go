@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// The flag has the name that the golden scripts use; where their package is
-// part of the test binary it has defined it already.
+// The flag has the name that the golden scripts use. If their package is part of the test
+// binary, it has defined the flag.
 func init() {
 	if flag.Lookup("rewrite") == nil {
 		flag.Bool("rewrite", false, "write the golden files anew")
@@ -22,8 +22,7 @@ func init() {
 
 func rewrite() bool { return flag.Lookup("rewrite").Value.String() == "true" }
 
-// The listings are what this build knows. A change of one is a change that
-// others see: it must be meant, and reviewed.
+// The listings of this build are golden files, because users see every change of them.
 func TestListings(t *testing.T) {
 	for name, words := range map[string][]string{
 		"handlers": {"handlers", "-o", "wide"}, "routes": {"routes", "-o", "table"},
@@ -96,7 +95,7 @@ func TestLiveHandlers(t *testing.T) {
 	rift(t, "handlers", "--ran", "--addr", live.URL, "-o", "table").want(t, exitDone, "TASK_CLAIMED  work     projection     3         1             1         8    1\n", "")
 }
 
-// Every event has a schema that its example fits, and a line that imports.
+// The example of every event fits the event's schema and can be imported.
 func TestEveryEventShowsHowItLooks(t *testing.T) {
 	lines, err := eventLines()
 	if err != nil {

@@ -41,7 +41,7 @@ func recordedLog(t *testing.T) string {
 	return data
 }
 
-// A log goes round all kinds of places, and comes back as it was.
+// A log that is copied through every kind of log is the same at the end.
 func TestLogCopyRound(t *testing.T) {
 	data := recordedLog(t)
 	temporary := t.TempDir()
@@ -64,12 +64,12 @@ func TestLogCopyRound(t *testing.T) {
 	if want, found := mustRift(t, "log", "show", "--data", data, "-o", "jsonl"), mustRift(t, "log", "show", "--data", again, "-o", "jsonl"); want != found {
 		t.Errorf("want the same events, found\n%s\nwant\n%s", found, want)
 	}
-	// The node has events beside those of the log: its reactors' and the database's own.
+	// The node has further events: those of its reactors and of the database.
 	home, byHTTP := copyLog(t, database, filepath.Join(temporary, "home")), copyLog(t, "http://"+address, filepath.Join(temporary, "http"))
 	if home.Copied < first.Copied || byHTTP.Copied < home.Copied+2 {
 		t.Errorf("want %d events at least without the database's own, found %+v, and by HTTP %+v", first.Copied, home, byHTTP)
 	}
-	// One without reactors: a node's own would append what the first node's did, under
+	// It has no reactors, which would append the same events as those of the first node, with
 	// the same ids and at another time.
 	other := esdbtest.Start(t).ConnectionString()
 	if done := copyLog(t, filepath.Join(temporary, "http"), other); done.LeftOut < 2 || done.Copied+done.LeftOut != byHTTP.Copied {
@@ -77,7 +77,7 @@ func TestLogCopyRound(t *testing.T) {
 	}
 }
 
-// A copy that ended early goes on, whatever the source is.
+// A copy that ended early is continued, from any kind of source.
 func TestLogCopyResumes(t *testing.T) {
 	data := recordedLog(t)
 	lines := filepath.Join(t.TempDir(), "all.jsonl")
@@ -163,7 +163,7 @@ func TestLogCopyOfLargeEvents(t *testing.T) {
 	}
 }
 
-// What cannot be the same at the other end is named, with what may be behind it.
+// A copy names the events that the destination has otherwise, and likely causes.
 func TestLogCopyExplains(t *testing.T) {
 	temporary := t.TempDir()
 	write := func(name string, events ...eventlog.Proposed) string {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A file is what is in it, whatever it is called; one that is no recording is an
-// error for every command that reads recordings, and leaves nothing behind.
+// The content of a file decides what it is, not its name. A file that is no recording is an
+// error for every command that reads recordings, and no folder is made.
 func TestFilesAreWhatIsInThem(t *testing.T) {
 	foreign := writeFile(t, "foreign.log", "[2026-06-01T01:02:35.148] scheduler: JobId=1 started\n[2026-06-01T01:02:36.012] scheduler: JobId=1 done\n")
 	python := writeFile(t, "other.log", "2026-06-01 01:02:35,148 - shop - INFO - a customer came\n2026-06-01 01:02:36,148 - shop - INFO - and went\n")
@@ -47,7 +47,7 @@ func TestFilesAreWhatIsInThem(t *testing.T) {
 	rift(t, "log", "show", text).want(t, exitDone, `"HOST_ONLINE"`, "")
 	rift(t, "log", "verify", text).want(t, exitError, "", "a recording of the kind ringrift")
 
-	// Of a folder, what is no recording is left out, and named.
+	// The files of a folder that are no recordings are left out and named.
 	folder := filepath.Dir(misnamed)
 	if err := os.Rename(foreign, filepath.Join(folder, "foreign.log")); err != nil {
 		t.Fatal(err)
@@ -55,8 +55,8 @@ func TestFilesAreWhatIsInThem(t *testing.T) {
 	rift(t, "log", "import", "--data", filepath.Join(t.TempDir(), "d"), folder).want(t, exitDone, "foreign.log: nothing of it is understood", "")
 }
 
-// What a second file says of a stream that the log knows is news, unless it is
-// what the log knows.
+// The events of a second file are appended to streams that the log already has, except those
+// that it has too.
 func TestASecondFileOfAStream(t *testing.T) {
 	event := func(kind, at string) string {
 		return `{"stream":"node-a","type":"` + kind + `","time":"` + at + `","data":{"node_id":"a"}}` + "\n"
@@ -78,7 +78,7 @@ func TestASecondFileOfAStream(t *testing.T) {
 	rift(t, "log", "import", "--data", late, february).want(t, exitDone, `"late": 0`, "")
 	rift(t, "log", "import", "--data", late, january).want(t, exitDone, `"late": 2`, "")
 
-	// An id that two events have is no reason to drop one of them in silence.
+	// Two events with one id are an error, because one of them would be lost.
 	one := writeFile(t, "one.jsonl", `{"stream":"node-a","id":"00000000-0000-8000-8000-000000000001","type":"HOST_ONLINE","time":"2026-01-10T10:00:00Z","data":{"node_id":"a"}}`)
 	other := writeFile(t, "other.jsonl", `{"stream":"node-a","id":"00000000-0000-8000-8000-000000000001","type":"HOST_OFFLINE","time":"2026-01-11T10:00:00Z","data":{"node_id":"a"}}`)
 	data := filepath.Join(t.TempDir(), "ids")
@@ -87,7 +87,7 @@ func TestASecondFileOfAStream(t *testing.T) {
 	rift(t, "log", "import", "--data", data, "--lenient", other).want(t, exitDone, "its id is that of another event", "")
 }
 
-// What is written into a pipe can be read once; it is kept until the import is done.
+// A pipe can be read only once, so its content is kept until the import is done.
 func TestRecordingsComeThroughPipes(t *testing.T) {
 	text, err := os.ReadFile(sampleFile(t))
 	if err != nil {
@@ -110,8 +110,8 @@ func TestRecordingsComeThroughPipes(t *testing.T) {
 	rift(t, "log", "show", pipes[0], pipes[0]).want(t, exitError, "", "want it named once")
 }
 
-// What no import takes is said before a folder is made, and of what cannot be a
-// folder nobody is asked to stop a node.
+// Input that no import accepts is refused before a folder is made. A path that cannot be a
+// data folder is not reported as one that a node has open.
 func TestImportsThatCannotBegin(t *testing.T) {
 	sample, data := sampleFile(t), filepath.Join(t.TempDir(), "data")
 	for _, flags := range [][]string{{"--node", "a b"}, {"--cluster", "a/b"}, {"--map", "slurm", "--node", "a b"}} {

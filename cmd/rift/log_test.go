@@ -27,7 +27,7 @@ func writeFile(t *testing.T, name, text string) string {
 
 var start = time.Date(2026, 3, 6, 14, 0, 0, 0, time.UTC)
 
-// sampleEvents are five facts about two items and a node, a minute apart.
+// sampleEvents returns five events about two items and a node, a minute apart.
 func sampleEvents() []domain.Envelope {
 	events := []struct{ stream, kind, data string }{
 		{"task-t1", "TASK_SPAWNED", `{"task_id":"t1","task_type":"selfplay","priority":50,"timeout_seconds":60,"max_attempts":3}`},
@@ -178,7 +178,7 @@ func TestSelectionsThatMeanNothing(t *testing.T) {
 	}
 }
 
-// A key that no event has is told, so that nobody takes it for an absence.
+// A condition on a key that no event has is an error, not an empty result.
 func TestWhereThatFails(t *testing.T) {
 	rift(t, "log", "show", "--data", sampleFolder(t), "--where", "data.prioritty > 3").want(t, exitDone, `"events": []`, "could not be asked of 5 events; the first: position 1: ")
 }
@@ -287,7 +287,7 @@ func TestVerify(t *testing.T) {
 	rift(t, "log", "verify", broken, "-o", "table").want(t, exitFindings, "broken.jsonl", "")
 }
 
-// A folder that a node has open is that node's: the command says whom to ask.
+// A folder that a node has open cannot be read, and the error names the node to ask.
 func TestFolderInUse(t *testing.T) {
 	folder := sampleFolder(t)
 	log, err := node.OpenLog(folder, false)
@@ -307,7 +307,7 @@ func TestFolderInUse(t *testing.T) {
 	rift(t, "log", "show", "--data", folder, "--addr", other.URL).want(t, exitUnreachable, "", "has no mark of its own yet")
 }
 
-// A connection that breaks is made again, and what was printed is not asked for twice.
+// A broken connection is made again, from the last event that was printed.
 func TestFollowResumes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	events := sampleEvents()

@@ -10,7 +10,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Nothing begins to end before a second signal would kill.
+// The first signal leaves further ones to the system before the context ends, so that a
+// second one kills the process.
 func TestTheFirstSignalIsTheOnlyOneHeard(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	heard, early := make(chan os.Signal, 1), false

@@ -8,7 +8,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/config"
 )
 
-// The parts of a limit are never more than it, and no part is nothing.
+// The parts of a memory limit do not exceed it, and none of them is zero.
 func TestMemoryIsSharedOut(t *testing.T) {
 	for limit := int64(64 << 20); limit <= 1<<40; limit += limit / 3 {
 		m := memoryOf(limit)
@@ -29,7 +29,7 @@ func TestMemoryIsSharedOut(t *testing.T) {
 	}
 }
 
-// What is asked for counts, then what the control group allows.
+// The memory limit is the one that was set, or else that of the control group.
 func TestMemoryLimit(t *testing.T) {
 	allowed := func(limit uint64, err error) func() (uint64, error) {
 		return func() (uint64, error) { return limit, err }
@@ -51,7 +51,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// Every part of the plan reaches what it is for.
+// Every part of the memory plan is applied to its component.
 func TestMemoryReachesItsParts(t *testing.T) {
 	s := &nodeServer{memory: memoryOf(int64(config.LeastMemory))}
 	s.settings.Limits.Connections = 4096
@@ -76,7 +76,8 @@ func TestMemoryReachesItsParts(t *testing.T) {
 	}
 }
 
-// Connections are as many as asked for where memory and files allow it.
+// The number of connections is the one that was set, as far as memory and file descriptors
+// allow it.
 func TestConnectionsFitTheProcess(t *testing.T) {
 	for _, c := range []struct {
 		asked, memory int

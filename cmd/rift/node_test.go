@@ -170,8 +170,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// A folder that is being served is read through its node, once the node has
-// said where it is.
+// A folder that is being served is read through its node, once the node has written its
+// address.
 func TestServedFolder(t *testing.T) {
 	folder := sampleFolder(t)
 	server := realNode(t, folder)
@@ -190,9 +190,9 @@ func TestServedFolder(t *testing.T) {
 	rift(t, "serve", "--data", folder, "--listen", "127.0.0.1:0").want(t, exitUnreachable, "", "rift admin shutdown --addr http://127.0.0.1:")
 }
 
-// What was asked of a folder is answered by the node that serves that folder, or by
-// nobody: not by whoever is at its address by now or was named for everything, and
-// not by the node whose folder it was copied from.
+// A question to a data folder is answered only by the node that serves it: not by another
+// node that has its address now, nor by the one in RIFT_ADDR, nor by the node of the folder
+// that it was copied from.
 func TestAFolderIsNotAnsweredByAnotherNode(t *testing.T) {
 	folder := sampleFolder(t)
 	server := realNode(t, folder)

@@ -48,8 +48,8 @@ func TestPlayItem(t *testing.T) {
 	rift(t, "play", "--players", "random").want(t, exitError, "", "want 2 to 3, found 1")
 }
 
-// A worker plays the games of items. A command that ends badly or answers anything
-// but the games that were asked for has failed: there is no result to be counted.
+// A worker plays the games of items. A command that fails, or that answers other games than
+// those of its item, is a failed attempt and has no result.
 func TestWorkerPlays(t *testing.T) {
 	server := realNode(t, t.TempDir())
 	program, scratch := riftProgram(t), filepath.Join(t.TempDir(), "scratch")
@@ -80,7 +80,7 @@ func TestWorkerPlays(t *testing.T) {
 		riftWith(t, "", env, "work", "show", id).want(t, exitDone, c.said, "")
 		riftWith(t, "", env, "nodes", "register", "gpu-7").want(t, exitDone, "", "")
 	}
-	// Counts of games are another form, and not the worker's to judge.
+	// Counts of games have another form, which the worker does not check.
 	add("counts", payload)
 	work("/bin/sh", "-c", `echo 'result: {"games_played":2,"results":[{"opponent":"random","wins":1,"losses":1,"draws":0}]}'`).want(t, exitDone, `"completed": 1`, "")
 	add("stranger", strings.ReplaceAll(payload, `,"player":"mcts:10"`, ""))

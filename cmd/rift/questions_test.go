@@ -12,7 +12,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
-// twice is work that was done twice, as somebody may write it down.
+// twice is a recording of an item that was completed twice.
 const twice = `{"stream":"node-n","type":"HOST_ONLINE","time":"2026-01-01T00:00:00Z","data":{"node_id":"n"}}
 {"stream":"task-t1","type":"TASK_SPAWNED","time":"2026-01-01T00:00:00Z","data":{"task_id":"t1","task_type":"demo","priority":50,"timeout_seconds":60,"max_attempts":1}}
 {"stream":"task-t1","type":"TASK_CLAIMED","time":"2026-01-01T00:00:10Z","data":{"task_id":"t1","lease":1,"node_id":"n","deadline":"2026-01-01T01:00:00Z","attempt":1}}
@@ -22,8 +22,7 @@ const twice = `{"stream":"node-n","type":"HOST_ONLINE","time":"2026-01-01T00:00:
 {"stream":"admin-main","type":"EVENT_UNHANDLED","time":"2026-01-01T00:00:30Z","data":{"event_type":"READY","reporter":"bus","reason":"unknown"}}
 `
 
-// Every verb that reads a log opens it by the same names: a file, a folder, the
-// standard input, a node.
+// Every command that reads a log takes a file, a folder, the standard input or a node.
 func TestOneOpenerOfInputs(t *testing.T) {
 	file := writeFile(t, "twice.jsonl", twice)
 	folder := filepath.Join(t.TempDir(), "data")
@@ -52,8 +51,8 @@ func TestOneOpenerOfInputs(t *testing.T) {
 	}
 }
 
-// What another process has open is read by asking it: an EventStoreDB by its connection
-// string, and a node by the data folder that it serves.
+// A log that another process has open is read through that process: an EventStoreDB by its
+// connection string, and a node by the data folder that it serves.
 func TestInputsThatAnotherProcessHas(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	riftWith(t, twice, nil, "log", "import", "--data", folder, "-").want(t, exitDone, "", "")
@@ -76,8 +75,8 @@ func TestInputsThatAnotherProcessHas(t *testing.T) {
 	}
 }
 
-// Causes and effects are those of the log that was named, and not of the node that is
-// asked when none is.
+// Causes and effects are read from the log that was named, and from the default node only if
+// none was.
 func TestCausesAreThoseOfTheNamedLog(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	riftWith(t, twice, nil, "log", "import", "--data", folder, "-").want(t, exitDone, "", "")
@@ -90,8 +89,8 @@ func TestCausesAreThoseOfTheNamedLog(t *testing.T) {
 	}
 }
 
-// The page of a recording is that of its log: the process that reads it is no node of the
-// cluster that wrote it.
+// The status of a recording describes only its log, because the process that reads it is no
+// node of the cluster that wrote it.
 func TestStatusOfARecordingNamesNoNodeOfOurs(t *testing.T) {
 	file := writeFile(t, "twice.jsonl", twice)
 	for _, words := range [][]string{{file}, {"--data", file}} {
@@ -112,7 +111,7 @@ func TestStatusOfARecordingNamesNoNodeOfOurs(t *testing.T) {
 	rift(t, "status", realNode(t, filepath.Join(t.TempDir(), "data")).URL, "-o", "table").want(t, exitDone, "leader ", "")
 }
 
-// Findings read well at 80 columns: the worst first, whole, in the field's words.
+// Findings fit 80 columns without losing a word, the worst first.
 func TestFindingsAreReadable(t *testing.T) {
 	file := writeFile(t, "twice.jsonl", twice)
 	r := rift(t, "findings", file, "-o", "table")
@@ -137,7 +136,8 @@ func TestFindingsAreReadable(t *testing.T) {
 	rift(t, "replay", file, "--query", "/work/items", "-o", "table").want(t, exitFindings, "TASK ID", "")
 }
 
-// A page that has looked at much and found little is no answer of "no findings".
+// Findings are not reported as none after a page that has read its share of rows and found
+// nothing yet.
 func TestFindingsFillAPage(t *testing.T) {
 	var asked []string
 	pages := map[string]string{
@@ -158,7 +158,7 @@ func TestFindingsFillAPage(t *testing.T) {
 	}
 }
 
-// A question about the past uses the past's clock.
+// Ages in an answer about the past are relative to the moment that it describes.
 func TestThePastHasItsOwnClock(t *testing.T) {
 	file := writeFile(t, "twice.jsonl", twice)
 	rift(t, "nodes", "list", "--data", file, "-o", "table").want(t, exitDone, "online  30s", "")
@@ -202,7 +202,7 @@ func TestVersionAndWatch(t *testing.T) {
 	rift(t, "status", "--watch", "a.jsonl").want(t, exitError, "", "want a node")
 }
 
-// What is printed as the settings is a file of settings that serves.
+// The settings that a node prints are a settings file that a node accepts.
 func TestPrintedSettingsServe(t *testing.T) {
 	printed := rift(t, "serve", "--print-config")
 	if strings.Contains(printed.stdout, "print_config") {
@@ -210,7 +210,7 @@ func TestPrintedSettingsServe(t *testing.T) {
 	}
 }
 
-// A byte order mark is no part of what is read, from a file or the standard input.
+// A byte order mark at the beginning of a file or the standard input is skipped.
 func TestMarkedInputs(t *testing.T) {
 	env := map[string]string{"RIFT_ADDR": realNode(t, filepath.Join(t.TempDir(), "data")).URL}
 	const mark = "\xef\xbb\xbf"

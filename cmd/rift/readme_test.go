@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// The test binary stands in for the programs that README.md calls: under the
-// name rift it is rift, under the name curl it is as much of curl as the README uses.
+// TestMain makes the test binary the programs that README.md calls: rift, and as much of curl
+// as the README uses. The name by which it is called decides.
 func TestMain(m *testing.M) {
 	// A worker runs its own program as its guard, and must not run the tests instead.
 	if len(os.Args) > 1 && os.Args[1] == "worker" {
@@ -63,8 +63,7 @@ func curl(args []string) int {
 	return 0
 }
 
-// Every command of README.md does what the text around it says, in its order,
-// against a node that serve runs.
+// The commands of README.md, in their order, do what the text around them says.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
 	shell, err := exec.LookPath("sh")
@@ -124,7 +123,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// readmeBlocks are the fenced blocks of shell commands.
+// readmeBlocks returns the fenced blocks of shell commands.
 func readmeBlocks(t *testing.T, path string) []string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -143,8 +142,8 @@ func readmeBlocks(t *testing.T, path string) []string {
 	return blocks
 }
 
-// startServe runs a node as its own process until the test ends, and gives its
-// address once it is ready.
+// startServe runs a node in a process of its own until the test ends, and returns its address
+// once it is ready.
 func startServe(t *testing.T, rift, folder string) string {
 	t.Helper()
 	file := filepath.Join(folder, "address")

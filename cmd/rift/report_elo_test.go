@@ -8,8 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// The same stretch of a log gives the same report, whatever happened after it, in
-// every form.
+// A report up to a position does not depend on later events, in any of its forms.
 func TestReportOnRatings(t *testing.T) {
 	node := realNode(t, t.TempDir())
 	do := func(words ...string) ran { return riftWith(t, "", map[string]string{"RIFT_ADDR": node.URL}, words...) }
@@ -74,7 +73,7 @@ func TestReportOnRatings(t *testing.T) {
 	do("report", "elo", "--config-key", "hex8_3p").want(t, exitError, "", "hex8_3p")
 }
 
-// matchIn finds the first match of an answer.
+// matchIn returns the first match of an answer.
 func matchIn(t *testing.T, text string) string {
 	t.Helper()
 	_, after, found := strings.Cut(text, `"match_id": "`)

@@ -54,8 +54,8 @@ What happened
 To look further
 `
 
-// A page tells of an incident: of the worst finding where no moment is named, alike from
-// a file, a folder and a node, with the commands that tell more, which all run.
+// Without a moment, the report is about the worst finding. It is the same from a file, a
+// folder and a node, and the commands that it names can be run.
 func TestReportIncident(t *testing.T) {
 	r := rift(t, "report", "incident", splitBrain, "-o", "table")
 	page, look, _ := strings.Cut(r.stdout, "To look further\n")
@@ -84,8 +84,8 @@ func TestReportIncident(t *testing.T) {
 	rift(t, "report", "incident", "--addr", server.URL, "--at", "8", "-o", "table").want(t, exitDone, "Incident at 2026-02-03T14:02:41Z\n\nWhat was found\ncritical  more than one leader", "")
 }
 
-// A moment is named by a position, a time, or an event, and the window around it is as
-// wide as asked.
+// A moment is named by a position, a time or an event, and the size of the window around it
+// can be set.
 func TestReportIncidentMoments(t *testing.T) {
 	var found report.IncidentReport
 	for _, words := range []string{"--at 12", "--at 2026-02-03T14:04:20Z", "--around 12", "--at -1"} {

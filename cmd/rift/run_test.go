@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// ran is what one run of the command line came to.
+// ran is the output and the exit code of one command line.
 type ran struct {
 	code           int
 	stdout, stderr string
@@ -41,7 +41,7 @@ func (r ran) want(t *testing.T, code int, inStdout, inStderr string) {
 	}
 }
 
-// everyCommand walks the tree of what people are shown.
+// everyCommand visits every command that is not hidden.
 func everyCommand(c *cobra.Command, visit func(*cobra.Command)) {
 	if c.Hidden {
 		return
@@ -60,8 +60,7 @@ func newTestRoot() *cobra.Command {
 	return newRoot(&app{stdout: &watched{Writer: &bytes.Buffer{}}, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }})
 }
 
-// Every command says what it does and shows how, and every example of it can
-// be typed: the command exists, and so does every flag.
+// Every command has a description and examples, whose commands and flags exist.
 func TestEveryCommandHasHelp(t *testing.T) {
 	everyCommand(newTestRoot(), func(c *cobra.Command) {
 		if !ownCommand(c) {
@@ -95,7 +94,7 @@ func TestEveryCommandHasHelp(t *testing.T) {
 	})
 }
 
-// shellWords splits as a shell does, quotes apart.
+// shellWords splits a line as a shell does, except for quotes.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -189,7 +188,7 @@ func TestInterrupted(t *testing.T) {
 	r.want(t, exitError, "", "rift: interrupted\n")
 }
 
-// A row of the command line names a row of the table, which says the rest.
+// Every endpoint that the command line names is in the table of routes.
 func TestEveryEndpointHasARoute(t *testing.T) {
 	for _, e := range slices.Concat(workEndpoints(), nodeEndpoints(), adminEndpoints()) {
 		route, known := routes()[e.route]
@@ -214,7 +213,7 @@ func TestEveryEndpointHasARoute(t *testing.T) {
 	}
 }
 
-// The commands of a group keep the promise of the design: these names work.
+// The commands that scripts rely on exist under these names.
 func TestNamesThatScriptsRelyOn(t *testing.T) {
 	var paths []string
 	everyCommand(newTestRoot(), func(c *cobra.Command) { paths = append(paths, strings.TrimPrefix(c.CommandPath(), "rift ")) })

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// signedFiles makes a certificate of a name, signed by an authority's files.
+// signedFiles makes a certificate for a name, signed by an authority.
 func signedFiles(t *testing.T, name, authority, authorityKey string) (certificate, key string) {
 	t.Helper()
 	signer, err := tls.LoadX509KeyPair(authority, authorityKey)
@@ -45,8 +45,8 @@ func signedFiles(t *testing.T, name, authority, authorityKey string) (certificat
 	return writeFile(t, name+".crt", text("CERTIFICATE", signed)), writeFile(t, name+".key", text("EC PRIVATE KEY", secret))
 }
 
-// Where authorities of callers are named, a certificate of theirs is demanded, and its
-// name says what it may do.
+// With --client-ca, a caller needs a certificate of such an authority, and the name in it
+// decides what the caller may do.
 func TestServeClientCA(t *testing.T) {
 	certificate, key := certificateFiles(t) // its own authority
 	tokens := writeFile(t, "tokens", "boss long-enough-to-be-good admin\nviewer long-enough-to-read read\n")

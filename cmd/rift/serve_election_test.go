@@ -14,7 +14,7 @@ import (
 	"github.com/ringrift/rift/transport/esdbserver/esdbtest"
 )
 
-// freeAddress is one that nothing listens on.
+// freeAddress returns an address that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -27,7 +27,7 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// asked is what a node answers to a query; nothing where it does not.
+// asked returns the answer of a node to a query, nil if there is none.
 func asked(t *testing.T, address, path string) []byte {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
@@ -94,7 +94,7 @@ func TestNodesOnOneEventStoreDB(t *testing.T) {
 		if i == items/2 {
 			go stop(first)
 		}
-		// Each by another node first.
+		// Each client begins with another node.
 		order := append(append([]string{}, list[i%3:]...), list[:i%3]...)
 		rift(t, "work", "add", "selfplay", "--task-id", fmt.Sprint("t-", i), "--addr", strings.Join(order, ",")).want(t, exitDone, fmt.Sprintf(`"t-%d"`, i), "")
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/ringrift/rift/domain"
 )
 
-// gossiped is who a node says is in the cluster: "Leader 127.0.0.1:8771", sorted.
+// gossiped returns the members by the gossip of a node, sorted: "Leader 127.0.0.1:8771".
 func gossiped(t *testing.T, address string) []string {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/gossip", nil)

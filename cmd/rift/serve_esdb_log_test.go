@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// heard is a standard error that calls then when a text was written to it.
+// heard is a writer that calls then once a text was written to it.
 type heard struct {
 	text string
 	then func()
@@ -28,8 +28,8 @@ func (h *heard) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Who waits for an EventStoreDB that takes connections and says nothing is told so, and
-// for how long, while it waits.
+// While a node waits for an EventStoreDB that accepts connections and does not answer, it
+// says so, and for how long.
 func TestWaitingForEventStoreDBIsTold(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

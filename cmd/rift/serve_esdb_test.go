@@ -20,7 +20,7 @@ import (
 	"github.com/ringrift/rift/eventlog/foreign"
 )
 
-// serving runs serve until the test ends and gives its address.
+// serving runs `rift serve` until the test ends and returns its address.
 func serving(t *testing.T, args ...string) string {
 	t.Helper()
 	address, stop := serve(t, args...)
@@ -28,7 +28,7 @@ func serving(t *testing.T, args ...string) string {
 	return address
 }
 
-// serve runs serve until it is stopped, and gives its address.
+// serve runs `rift serve` until stop is called, and returns its address.
 func serve(t *testing.T, args ...string) (address string, stop func()) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "address")
@@ -72,8 +72,8 @@ func esdbClient(t *testing.T, address string) *esdb.Client {
 	return client
 }
 
-// Events of other programs stand in the log beside rift's. They stop nothing,
-// they are nobody's failure, and they cannot pass for rift's.
+// Other programs may append to the log by EventStoreDB's protocol. Their events stop no
+// handler, make no dead letters, and are not taken for events of rift.
 func TestEventStoreDBClientsShareTheLog(t *testing.T) {
 	data := t.TempDir()
 	address := serving(t, "--insecure-esdb", "--data", data)
@@ -121,7 +121,7 @@ func TestEventStoreDBClientsShareTheLog(t *testing.T) {
 		t.Errorf("want no failures, found %s", letters.Letters)
 	}
 
-	// What rift writes, others read.
+	// Other programs read the events of rift.
 	events, err := client.ReadStream(t.Context(), "task-t-1", esdb.ReadStreamOptions{}, 10)
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// certificateFiles makes a certificate for the loopback that is its own authority.
+// certificateFiles makes a self-signed certificate for the loopback address.
 func certificateFiles(t *testing.T) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -74,8 +74,8 @@ func codeIs(err error, code esdb.ErrorCode) bool {
 	return !ok && known.Code() == code
 }
 
-// One address serves browsers, tools and EventStoreDB clients over TLS, the last by
-// their accounts.
+// One address serves browsers, tools and EventStoreDB clients over TLS. EventStoreDB clients
+// use their accounts.
 func TestServeByTLS(t *testing.T) {
 	certificate, key := certificateFiles(t)
 	data := filepath.Join(t.TempDir(), "data")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What a node would be started with can be read before it is.
+// --print-config prints the settings of a node without starting it.
 func TestPrintConfig(t *testing.T) {
 	t.Chdir(t.TempDir())
 	file := writeFile(t, "rift.yaml", "listen: 127.0.0.1:1\nlimits:\n  in_flight: 3\n")
@@ -20,7 +20,7 @@ func TestPrintConfig(t *testing.T) {
 	rift(t, "work", "status", "--config", filepath.Join(t.TempDir(), "none.yaml")).want(t, exitError, "", "no such file")
 }
 
-// A stop has time left when the requests in flight have had theirs.
+// The grace of requests is shorter than that of the whole stop.
 func TestRequestsEndWithinTheGrace(t *testing.T) {
 	for grace, want := range map[time.Duration]time.Duration{
 		0: time.Second, time.Second: time.Second, 5 * time.Second: 4 * time.Second, 10 * time.Second: 8 * time.Second, time.Minute: 58 * time.Second,

@@ -13,7 +13,7 @@ import (
 	"github.com/ringrift/rift/projections/store"
 )
 
-// leading is a leadership that a test decides on.
+// leading is a leadership that a test sets.
 type leading struct{ self atomic.Bool }
 
 func (l *leading) Leader() eventlog.Leader {
@@ -24,7 +24,7 @@ func (l *leading) Changes() <-chan struct{} { return nil }
 
 func (l *leading) ConfirmLeader(context.Context) error { return nil }
 
-// openedNode is a node that nobody calls; without a leadership it leads itself.
+// openedNode opens a node without a server; without a leadership it leads.
 func openedNode(t *testing.T, leadership eventlog.Leadership) *node.Node {
 	t.Helper()
 	data := t.TempDir()
@@ -50,7 +50,7 @@ func openedNode(t *testing.T, leadership eventlog.Leadership) *node.Node {
 	return n
 }
 
-// leadsWhereTheNodeDoes wants a hook that follows the node's leadership.
+// leadsWhereTheNodeDoes checks that a hook returns whether the node leads.
 func leadsWhereTheNodeDoes(t *testing.T, hook func(*node.Node) func() bool) {
 	t.Helper()
 	led := &leading{}

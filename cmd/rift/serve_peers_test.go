@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// serveNamed runs `rift serve` until the test ends, and gives its address once it is
-// ready.
+// serveNamed runs `rift serve` until the test ends, and returns its address once it is ready.
 func serveNamed(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -39,7 +38,7 @@ func serveNamed(t *testing.T, name string, args ...string) string {
 	}
 }
 
-// until runs a command again until its output has a text.
+// until repeats a command until its output has a text.
 func until(t *testing.T, text string, args ...string) string {
 	t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(20 * time.Millisecond) {
@@ -53,7 +52,7 @@ func until(t *testing.T, text string, args ...string) string {
 	}
 }
 
-// fits80 wants a table that a terminal of 80 columns shows.
+// fits80 checks that no line of a table has more than 80 columns.
 func fits80(t *testing.T, table string) {
 	t.Helper()
 	for line := range strings.Lines(table) {
@@ -78,7 +77,7 @@ func TestNodesThatFindOutWhoIsAlive(t *testing.T) {
 	rift(t, "serve", "--swim-address", "http://0.0.0.0:1", "--listen", "127.0.0.1:0", "--data", t.TempDir()).want(t, exitError, "", "--swim-address")
 }
 
-// A node that only calls out is worked with through a hub, by the same commands.
+// A node that accepts no connections is reached through a hub, by the same commands.
 func TestANodeBehindAHub(t *testing.T) {
 	hub := serveNamed(t, "hub")
 	rift(t, "relay", "--addr", hub, "-o", "table").want(t, exitDone, "no mailboxes: `rift serve --relay-hub", "")

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// A node tells of its own log what `rift report` tells of the folder, to the byte.
+// A report that a node serves is byte for byte the one that `rift report` prints for its
+// folder.
 func TestReportsOverHTTP(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	mustRift(t, "log", "import", "--data", data, "../../testdata/logs/split_brain.log")
@@ -53,7 +54,7 @@ func TestReportsOverHTTP(t *testing.T) {
 		"queue?form=pdf":       "want json, md, csv, table or svg, found pdf",
 		"queue?from=yesterday": "--from: want a position",
 		"queue?out=/tmp/x":     `"out"`,
-		// Every setting is a flag of the command, else it says so first.
+		// A setting that is no flag of the command would be an error of its own.
 		"elo?method=mle&mode=x&anchors=x&draws=x&draw_elo=x&scale=x&mean=x&prior=x&advantage=x&drift=x&tau=x&initial=x&period=x&k=x": "no rating moved",
 		"elo?config_key=--data=/":           "no rating moved",
 		"gauntlet?gauntlet_id=--out=/tmp/x": "nothing that a report on the gauntlet",

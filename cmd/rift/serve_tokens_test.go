@@ -9,8 +9,7 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// A file of tokens that others may read is refused before anything is served, with
-// what to do.
+// A token file that others may read is refused before the node serves, with what to do.
 func TestATokenFileIsForItsOwnerAlone(t *testing.T) {
 	tokens := writeFile(t, "tokens", "me sesame-open-wide-now\n")
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o620} {
@@ -40,8 +39,8 @@ func TestATokenFileIsForItsOwnerAlone(t *testing.T) {
 	}
 }
 
-// Nodes show each other a token that may do everything, and make no key of one that
-// a worker has.
+// A node shows other nodes a token of the role admin if there is one. Only such tokens are
+// keys for packets between nodes.
 func TestNodesShowATokenThatGoverns(t *testing.T) {
 	for _, c := range []struct{ text, shows, keys string }{
 		{"w first worker:gpu-1\na second admin\nb third\n", "second", "second third"},

@@ -11,7 +11,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 )
 
-// The same seed prints the same figures, and they are those of one that was played.
+// The same seed prints the same figures, those of the simulation that was run.
 func TestSimulateCluster(t *testing.T) {
 	ask := []string{"simulate", "cluster", "--seed", "3", "--nodes", "6", "--items", "5", "--days", "1", "-o", "json"}
 	first := rift(t, ask...)

@@ -12,8 +12,8 @@ import (
 	"github.com/ringrift/rift/cmd/internal/simulate"
 )
 
-// A simulation prints its report, the same one for the same seed, and leaves a
-// log that can be read like any other.
+// A simulation prints its report, which is the same for the same seed, and writes a log that
+// can be read like any other.
 func TestSimulate(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	first := rift(t, "simulate", "--items", "60", "--nodes", "2", "--hours", "30m", "--seed", "5", "--data", data, "-o", "json")

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// A run is tried dry and refused where the node was not told to run any.
+// A tournament can be tried with --dry-run, and is refused by a node that does not allow any.
 func TestSSHTournamentFromTheCommandLine(t *testing.T) {
 	server := realNode(t, t.TempDir())
 	do := func(args ...string) ran {

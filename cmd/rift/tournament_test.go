@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A tournament is held from the command line, shown in every form, and reported alike
+// A tournament is held from the command line and shown in every form. Its report is the same
 // from the node and from its log.
 func TestTournamentFromTheCommandLine(t *testing.T) {
 	folder := t.TempDir()

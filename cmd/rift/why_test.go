@@ -13,8 +13,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// chainFolder is a data folder with an add, what two reactors made of it one
-// after the other, and something beside it.
+// chainFolder returns a data folder with an item, the events of two reactors that followed
+// from it one after the other, and an unrelated event.
 func chainFolder(t *testing.T) (string, []domain.EventID) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -54,7 +54,7 @@ func chainFolder(t *testing.T) (string, []domain.EventID) {
 	return dir, ids
 }
 
-// A node, its folder and a file tell the same causes and effects.
+// Causes and effects are the same from a node, its folder and a file.
 func TestWhyAndEffects(t *testing.T) {
 	folder, ids := chainFolder(t)
 	file := filepath.Join(t.TempDir(), "log.jsonl")
@@ -113,7 +113,7 @@ That is the root: it answers no event.
 	rift(t, "effects", "1", "--limit", "0", file).want(t, exitError, "", "--limit: want 1 to")
 }
 
-// A log whose events were changed by hand is told from one that was not.
+// The check finds a log whose events were changed by hand.
 func TestReplayCheck(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "data")
 	server := realNode(t, folder)
@@ -132,8 +132,8 @@ func TestReplayCheck(t *testing.T) {
 	rift(t, "replay", doctored, "--check", "--query", "/work/status").want(t, exitError, "", "check")
 }
 
-// What why says an event came of, effects says that it led to: a worker's report
-// names no cause, and came of its item.
+// If an event is a cause of another by `rift why`, the other is its effect by `rift effects`.
+// A worker's report names no cause; its cause is its item.
 func TestWhyAndEffectsAgree(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "life.jsonl")
 	text := `{"stream":"task-a","type":"TASK_SPAWNED","time":"2026-03-01T10:00:01Z","data":{"task_id":"a","task_type":"demo","priority":50,"timeout_seconds":600,"max_attempts":3}}

@@ -26,13 +26,13 @@ import (
 	swimwire "github.com/ringrift/rift/transport/swim"
 )
 
-// longName is one of many names of 40 letters.
+// longName returns the i-th name, of 40 letters.
 func longName(i int) string { return fmt.Sprintf("training-rack-eu-west-7-machine-%08d", i) }
 
-// longError is as long as those of a disk or of a decoder with all that they wrap.
+// longError is as long as an error of a disk or a decoder with all that it wraps.
 var longError = `decode TASK_FAILED: json: cannot unmarshal string into Go struct field Failed.attempt of type int: ` + strings.Repeat("while applying a batch of events, ", 9) + "gave up"
 
-// showAt80 is what a command shows of an answer on a terminal of 80 columns.
+// showAt80 returns what a command prints of an answer on a terminal of 80 columns.
 func showAt80(t *testing.T, show func(*output.Printer, json.RawMessage, endpoint) error, answer any) string {
 	t.Helper()
 	encoded, err := json.Marshal(answer)
@@ -49,8 +49,8 @@ func showAt80(t *testing.T, show func(*output.Printer, json.RawMessage, endpoint
 	return out.String()
 }
 
-// Much of everything, with long names, errors and addresses, fits 80 columns, and every
-// row says which it is about.
+// Listings with many rows, long names, errors and addresses fit 80 columns, and every row
+// shows what it is about.
 func TestMuchOfEverythingFitsTheTerminal(t *testing.T) {
 	const many = 30
 	then := time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC)
@@ -103,7 +103,7 @@ func TestMuchOfEverythingFitsTheTerminal(t *testing.T) {
 	}
 }
 
-// Searches fit 80 columns with whole heads, whatever numbers they have come to.
+// Searches with numbers of any size fit 80 columns, and their heads are not cut.
 func TestSearchesFitTheTerminal(t *testing.T) {
 	var found cmaesview.RunsAnswer
 	for i := range 4 {
@@ -118,8 +118,8 @@ func TestSearchesFitTheTerminal(t *testing.T) {
 	}
 }
 
-// Dead letters with long errors fit 80 columns; the id, which is to be copied, and the
-// cause are whole.
+// Dead letters with long errors fit 80 columns. The id, which people copy, and the cause are
+// not cut.
 func TestDeadLettersFitTheTerminal(t *testing.T) {
 	var letters transport.DeadLetters
 	for i := range 30 {

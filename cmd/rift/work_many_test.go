@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// batchNode answers batches of at most three items: those of the type or error
-// "bad" are refused, and so is an item that is called ghost.
+// batchNode accepts batches of at most three items. It refuses items of the type or with the
+// error "bad", and an item with the name ghost.
 type batchNode struct {
 	*httptest.Server
 	keys  []string
@@ -67,7 +67,7 @@ func newBatchNode(t *testing.T) *batchNode {
 	return n
 }
 
-// sizes are how many items each call had.
+// sizes returns the number of items of each call.
 func (n *batchNode) sizes() []int {
 	var sizes []int
 	for _, call := range n.calls {
@@ -76,8 +76,8 @@ func (n *batchNode) sizes() []int {
 	return sizes
 }
 
-// Items of a file go in calls of as many as the policy allows, under one key;
-// flags hold for all; what is refused is named by its place in the file.
+// The items of a file are sent in calls of as many as the policy allows, each under one key.
+// Flags apply to all of them. An item that is refused is named by its place in the file.
 func TestAddsOfAFile(t *testing.T) {
 	n := newBatchNode(t)
 	lines := strings.Repeat(`{"task_type":"x"}`+"\n", 4) + `{"task_id":"b","task_type":"bad"}` + "\n"
@@ -110,8 +110,7 @@ func TestAddsOfAFile(t *testing.T) {
 	}
 }
 
-// A call that fails says how to go on; what was sent before is sent again under
-// its key.
+// A call that fails says how to continue. The calls before it are repeated under their keys.
 func TestAFileThatBrokeOff(t *testing.T) {
 	n := newBatchNode(t)
 	n.fails = 3
@@ -124,8 +123,7 @@ func TestAFileThatBrokeOff(t *testing.T) {
 	}
 }
 
-// A file of one object is the body of a single command, as ever; one that is
-// named as JSON lines is not.
+// A file of one object is the body of a single command, unless its name ends in .jsonl.
 func TestAFileOfOneItem(t *testing.T) {
 	node := newFakeNode(t, 200, nil, `{"position":12,"events":[],"task_id":"t1"}`)
 	rift(t, "work", "add", "--file", writeFile(t, "one.json", "{\n \"task_type\": \"x\"\n}\n"), "--addr", node.URL).want(t, exitDone, `"task_id": "t1"`, "")
@@ -151,7 +149,7 @@ func TestWrongFiles(t *testing.T) {
 	rift(t, "work", "add", "x", "--file", "/nowhere.jsonl", "--addr", n.URL).want(t, exitError, "", "no such file")
 }
 
-// Words TASK:LEASE name items; every verb has its batch.
+// Arguments TASK:LEASE name items. Every verb has a batch.
 func TestManyReports(t *testing.T) {
 	n := newBatchNode(t)
 	rift(t, "work", "complete", "a:3", "b:c:1", "ghost:2", "d:9", "--result", `{"games":1}`, "--addr", n.URL, "-o", "table").
@@ -167,7 +165,7 @@ func TestManyReports(t *testing.T) {
 	if got := n.calls[2][1]["node_id"]; got != "gpu-7" || n.paths[2] != "/work/heartbeat_batch" {
 		t.Errorf("found %v to %v", n.calls[2], n.paths)
 	}
-	// One item with its lease behind it is the single command, whatever its name.
+	// A single item with its lease is the single command.
 	node := newFakeNode(t, 200, nil, `{"position":12,"events":[]}`)
 	rift(t, "work", "complete", "a:1", "3", "--addr", node.URL).want(t, exitDone, "", "")
 	rift(t, "work", "complete", "a:1", "--lease", "3", "--addr", node.URL).want(t, exitDone, "", "")
@@ -179,7 +177,7 @@ func TestManyReports(t *testing.T) {
 	rift(t, "work", "complete", "a:1", "b", "c:2", "--addr", node.URL).want(t, exitError, "", "want at most 2 arguments")
 }
 
-// The queue is watched until nothing of a type is left, with the rate of what is done.
+// The queue is watched until no item of a type is left, and the rate is shown.
 func TestWatchTheQueue(t *testing.T) {
 	asked := 0
 	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

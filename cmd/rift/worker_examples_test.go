@@ -18,7 +18,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/wiring"
 )
 
-// The paths that the examples call are those that nodes serve.
+// Nodes serve the paths that the examples call.
 func TestExamplesCallWhatNodesServe(t *testing.T) {
 	served := map[string]bool{}
 	for _, route := range wiring.Routes() {
@@ -103,7 +103,7 @@ func TestExamplesRun(t *testing.T) {
 				return answer.Item.State, answer.Item.Error, answer.Item.Result
 			}
 			work(program, "version")
-			// What looks like an answer in a payload is a payload.
+			// Text of a payload that looks like an answer is not taken for one.
 			payload := `{"items":[{"task_id":"evil","lease":9}],"text":"\"items\":[{\"task_id\":\"evil\" ]}"}`
 			ask("work", "add", "x", "--task-id", "a:1", "--payload", payload).want(t, exitDone, "", "")
 			ask("work", "add", "y", "--task-id", "other").want(t, exitDone, "", "")
@@ -142,8 +142,8 @@ func sameJSON(t *testing.T, a, b string) bool {
 	return bytes.Equal(one, two)
 }
 
-// The examples end a command whose item is cancelled, report nothing of it, and
-// stop when they are told to, giving back what they have.
+// The examples end the command of a cancelled item and report nothing on it. When they are
+// told to stop, they release the items that they hold.
 func TestExamplesStop(t *testing.T) {
 	t.Parallel()
 	for _, e := range examples(t) {

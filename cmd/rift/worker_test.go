@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// riftProgram is this build as a program: under the name rift it is rift.
+// riftProgram returns the path of this test binary under the name rift, by which it is rift.
 func riftProgram(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -83,7 +83,7 @@ func TestWorkerMistakes(t *testing.T) {
 	worker("--", "/no/such/program").want(t, exitError, "", "command /no/such/program: ")
 }
 
-// The limiter becomes the command, under its limits.
+// The limiter sets its limits and executes the command in its place.
 func TestLimiter(t *testing.T) {
 	c := exec.CommandContext(t.Context(), riftProgram(t), "worker", "exec-limited", "--files=64", "--cpu=100", "--", "/bin/sh", "-c", "ulimit -n; ulimit -t; ulimit -c; exit 7")
 	out, err := c.CombinedOutput()
@@ -92,8 +92,8 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// staff is a `rift worker` that runs as a process of its own, with an item
-// whose command does not end when it is asked to.
+// staff is a `rift worker` in a process of its own, with an item whose command ignores
+// SIGTERM.
 type staff struct {
 	command *exec.Cmd
 	pid     int // of the item's command
@@ -101,7 +101,7 @@ type staff struct {
 	pipe    string // lets the command end
 }
 
-// employ starts a worker, as the argument of a command when one is given.
+// employ starts a worker, through another command if one is given.
 func employ(t *testing.T, address string, through ...string) *staff {
 	t.Helper()
 	folder := t.TempDir()
@@ -143,7 +143,7 @@ func soon(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// awaitEnd waits for a process that is about to end, and kills it if it is not.
+// awaitEnd waits for a process to end, and kills it if it does not.
 func awaitEnd(t *testing.T, c *exec.Cmd) error {
 	t.Helper()
 	late := time.AfterFunc(30*time.Second, func() {
@@ -172,7 +172,7 @@ func TestTheSecondSignalKills(t *testing.T) {
 		if !running(s.command.Process.Pid) {
 			break
 		}
-		// Two of a signal that wait count as one: the second is another.
+		// The system merges two pending signals of one kind, so the second is of another.
 		if err := s.command.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
@@ -186,7 +186,7 @@ func TestTheSecondSignalKills(t *testing.T) {
 	}
 }
 
-// let lets a command end.
+// let allows the command to end.
 func (s *staff) let(t *testing.T) {
 	t.Helper()
 	if err := os.WriteFile(s.pipe, []byte("go\n"), 0o600); err != nil {
@@ -201,8 +201,8 @@ func (s *staff) signal(t *testing.T, signal os.Signal) {
 	}
 }
 
-// A terminal that goes away ends a worker as SIGTERM does, SIGQUIT at once; a
-// worker that was told to outlive its terminal does.
+// SIGHUP ends a worker as SIGTERM does, and SIGQUIT ends it at once. A worker that is started
+// with nohup ignores SIGHUP.
 func TestTheEndOfTheTerminal(t *testing.T) {
 	server := realNode(t, t.TempDir())
 	asked := map[string]string{"RIFT_ADDR": server.URL}
@@ -241,7 +241,7 @@ func TestTheEndOfTheTerminal(t *testing.T) {
 	}
 }
 
-// A worker that is killed takes its commands with it.
+// The commands of a worker that is killed are killed too.
 func TestCommandsDieWithTheirWorker(t *testing.T) {
 	server := realNode(t, t.TempDir())
 	s := employ(t, server.URL)

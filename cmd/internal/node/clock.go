@@ -216,10 +216,10 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	last, _ := n.levels.last(node)
 	if held := l.queue.HeldBy(node); len(held) > 0 {
 		n.levels.works(node, l.now)
-		if last.dead.IsZero() || l.now.Sub(last.dead) < limits.ZombieSeconds.Duration() {
+		if last.dead.IsZero() || last.read.Sub(last.dead) < limits.ZombieSeconds.Duration() {
 			return nil, nil
 		}
-		return l.zombie(node, last.dead, held)
+		return l.zombie(node, last, held)
 	}
 	if _, trains := l.trains[node]; trains { // whether or not it has an item; its idle time begins again afterwards
 		n.levels.works(node, l.now)
@@ -242,9 +242,11 @@ func (l idleLook) idler(node domain.NodeID) ([]commands.Timed, error) {
 	}}, nil
 }
 
-// zombie lists the commands about a node whose items make no progress.
-func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item) ([]commands.Timed, error) {
-	stalled, err := workview.StalledTasks(l.queue.Models, node, l.now.Add(-nodes.PolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
+// zombie lists the commands about a node whose items make no progress. They count as stalled
+// only if all of the time was before the last report of its load: an item's heartbeats say
+// nothing about the GPU.
+func (l idleLook) zombie(node domain.NodeID, last seen, held []*work.Item) ([]commands.Timed, error) {
+	stalled, err := workview.StalledTasks(l.queue.Models, node, last.read.Add(-nodes.PolicyOf(l.policy).Idle.ZombieSeconds.Duration()))
 	if err != nil || len(stalled) == 0 {
 		return nil, err
 	}
@@ -253,8 +255,8 @@ func (l idleLook) zombie(node domain.NodeID, since time.Time, held []*work.Item)
 	}
 	first := slices.MinFunc(held, func(a, b *work.Item) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return []commands.Timed{{
-		ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, since.Format(domain.Timestamp), first.ID, first.Lease),
-		Command: nodescmd.ZombieNode{NodeID: node, Since: since, Tasks: stalled},
+		ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, last.dead.Format(domain.Timestamp), first.ID, first.Lease),
+		Command: nodescmd.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
 	}}, nil
 }
 

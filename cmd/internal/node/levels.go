@@ -39,6 +39,7 @@ type seen struct {
 	level    nodes.Level
 	readings nodes.Readings
 	asked    []string  // what its last claim since it registered asked for: task types and words; empty: anything
+	read     time.Time // when it last reported its load; what it does since then is not known
 	idle     time.Time // since when its GPU load is below the idle limit; zero: it is above, or not known
 	dead     time.Time // since when its GPU load is below the zombie limit; zero as for idle
 }
@@ -74,7 +75,7 @@ func (l *levels) note(c domain.Command, result commands.Result, at time.Time, po
 
 // report notes the load that a node reports.
 func (s *seen) report(level nodes.Level, at time.Time, policy nodes.Policy) {
-	s.level, s.readings = level, s.readings.Next(level, policy)
+	s.level, s.readings, s.read = level, s.readings.Next(level, policy), at
 	s.idle = since(s.idle, at, level.GPUPercent, policy.Idle.GPUPercent)
 	s.dead = since(s.dead, at, level.GPUPercent, policy.Idle.ZombieGPUPercent)
 }
@@ -163,7 +164,7 @@ func (l *levels) resume(at time.Time, away time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for node, last := range l.nodes {
-		for _, moment := range []*time.Time{&last.at, &last.idle, &last.dead} {
+		for _, moment := range []*time.Time{&last.at, &last.read, &last.idle, &last.dead} {
 			if !moment.IsZero() && moment.Before(at) {
 				*moment = moment.Add(min(away, at.Sub(*moment)))
 			}

@@ -189,14 +189,13 @@ func describe(q *commands.Queue, claim nodesview.Claim, now time.Time, policy no
 	return nil, nil
 }
 
-// WouldGet returns the item that a node would get if it claimed now; false for
-// none.
-func WouldGet(q *commands.Queue, node domain.NodeID, level *nodes.Level, now time.Time, policy nodes.Policy) (sched.Decision, bool, error) {
-	closed, err := describe(q, nodesview.Claim{Node: node, Level: level}, now, policy)
+// WouldGet returns the item that a claim would get now; false for none.
+func WouldGet(q *commands.Queue, claim nodesview.Claim, now time.Time, policy nodes.Policy) (sched.Decision, bool, error) {
+	closed, err := describe(q, claim, now, policy)
 	if err != nil || closed != nil {
 		return sched.Decision{}, false, err
 	}
-	picked, found := q.Pick(node, now)
+	picked, found := q.Pick(claim.Node, now)
 	return picked, found, nil
 }
 

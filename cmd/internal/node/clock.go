@@ -278,13 +278,17 @@ func (l idleLook) busyFor(node domain.NodeID) (string, error) {
 	return "there is nothing that it may take", nil
 }
 
-// wouldGet returns the type of the item that a claim of a node would get now; empty for
-// none.
+// wouldGet returns the type of the item that a node would get now if it repeated its last
+// claim; empty for none.
 func (l idleLook) wouldGet(node domain.NodeID) (string, error) {
 	if !l.queue.AnyQueued() {
 		return "", nil
 	}
-	picked, found, err := workcmd.WouldGet(l.queue, node, l.node.levelOf(node), l.now, nodes.PolicyOf(l.policy))
+	claim := nodesview.Claim{Node: node}
+	if last, known := l.node.levels.last(node); known {
+		claim.Level, claim.Capabilities = &last.level, last.asked
+	}
+	picked, found, err := workcmd.WouldGet(l.queue, claim, l.now, nodes.PolicyOf(l.policy))
 	if err != nil || !found {
 		return "", err
 	}

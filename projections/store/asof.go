@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -195,7 +194,7 @@ func (p *asOfViews) fill(ctx context.Context, log eventlog.Log, m *asOfView) err
 		return domain.Errorf(domain.Unavailable, "state as of %d: %w", m.position, err)
 	}
 	small, err := Open(m.dir, s.projections, nil, s.catalog, Options{
-		FS: unsyncedFS{s.options.FS}, Codec: s.options.Codec, CacheRows: asOfRows, BatchMax: s.options.BatchMax,
+		FS: Unsynced(s.options.FS), Codec: s.options.Codec, CacheRows: asOfRows, BatchMax: s.options.BatchMax,
 		OutboxMax: -1, DeadLetterMax: s.options.DeadLetterMax, Small: true,
 		Acts: s.options.Acts, ActTypes: s.options.ActTypes,
 		Snapshots: SnapshotPolicy{Every: -1}, Logger: s.options.Logger, throwAway: true, cache: p.cache,
@@ -244,30 +243,3 @@ func (p *asOfViews) close() {
 		p.store.options.Logger.Warn("replays stay on disk", "folder", p.dir, "error", err)
 	}
 }
-
-// unsyncedFS is the file system of throw-away stores, which need not survive a crash.
-type unsyncedFS struct{ vfs.FS }
-
-// Create makes a file whose syncs do nothing.
-func (fs unsyncedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return unsynced(fs.FS.Create(name, category))
-}
-
-// OpenDir opens a folder whose syncs do nothing.
-func (fs unsyncedFS) OpenDir(name string) (vfs.File, error) { return unsynced(fs.FS.OpenDir(name)) }
-
-// Unwrap gives the file system inside.
-func (fs unsyncedFS) Unwrap() vfs.FS { return fs.FS }
-
-func unsynced(file vfs.File, err error) (vfs.File, error) {
-	if err != nil {
-		return nil, err
-	}
-	return unsyncedFile{file}, nil
-}
-
-type unsyncedFile struct{ vfs.File }
-
-func (unsyncedFile) Sync() error                { return nil }
-func (unsyncedFile) SyncData() error            { return nil }
-func (unsyncedFile) SyncTo(int64) (bool, error) { return false, nil }

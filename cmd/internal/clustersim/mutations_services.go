@@ -8,13 +8,13 @@ import (
 	"github.com/ringrift/rift/cmd/internal/membership"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/relay"
-	"github.com/ringrift/rift/cmd/internal/simulate"
 	"github.com/ringrift/rift/commands"
 	nodescmd "github.com/ringrift/rift/commands/nodes"
 	"github.com/ringrift/rift/domain"
 	documents "github.com/ringrift/rift/domain/gossip"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/raftlog"
+	"github.com/ringrift/rift/projections/store"
 	"github.com/ringrift/rift/transport"
 	wire "github.com/ringrift/rift/transport/relay"
 )
@@ -48,7 +48,7 @@ var ofServices = []mutation{
 	{
 		name: "unsynced-ballots", does: "a voter answers before its ballot is synced", rule: ruleBallot,
 		seen:  []string{"the ballot of"},
-		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = simulate.Unsynced(config.FS) },
+		votes: func(_ *parts, config *elector.VoterConfig) { config.FS = store.Unsynced(config.FS) },
 	},
 	{
 		name: "endless-appends", does: "the time of an append does not end with the lease", rule: ruleFence,

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/agenda"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
@@ -306,11 +307,10 @@ func (r *reading) openBEnd(files []int) (int64, error) {
 	return end, nil
 }
 
-// moments returns what happens to the pod; end is the last second of the trace.
-func (p pod) moments(end int64) []moment {
-	var list []moment
-	say := func(at int64, event domain.Event) {
-		list = append(list, moment{at: at, pod: p.id, place: p.place, event: event})
+// moments adds what happens to the pod; end is the last second of the trace.
+func (p pod) moments(end int64, coming *agenda.Agenda[moment]) {
+	say := func(second int64, event domain.Event) {
+		coming.Put(time.Duration(second), moment{p.id, p.place, event})
 	}
 	claimed := openBEpoch.Add(time.Duration(p.scheduled) * time.Second)
 	say(p.created, work.Spawned{
@@ -334,5 +334,4 @@ func (p pod) moments(end int64) []moment {
 		}
 		say(p.deleted, cancelled)
 	}
-	return list
 }

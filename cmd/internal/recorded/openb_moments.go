@@ -1,52 +1,25 @@
 package recorded
 
 import (
-	"cmp"
-	"container/heap"
 	"iter"
 	"strings"
 	"time"
 
+	"github.com/ringrift/rift/cmd/internal/agenda"
 	"github.com/ringrift/rift/domain"
 )
 
-// moment is something that happens to a pod at a second of the trace.
+// moment is something that happens to a pod.
 type moment struct {
-	at    int64
-	seq   int64 // equal seconds keep the order of the file
 	pod   domain.TaskID
 	place string
 	event domain.Event
 }
 
-// moments is a heap by time.
-type moments struct {
-	list []moment
-	seq  int64
-}
-
-func (m *moments) push(next moment) {
-	m.seq++
-	next.seq = m.seq
-	heap.Push(m, next)
-}
-
-func (m *moments) Len() int { return len(m.list) }
-func (m *moments) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(m.list[i].at, m.list[j].at), cmp.Compare(m.list[i].seq, m.list[j].seq)) < 0
-}
-func (m *moments) Swap(i, j int) { m.list[i], m.list[j] = m.list[j], m.list[i] }
-func (m *moments) Push(x any)    { m.list = append(m.list, x.(moment)) }
-func (m *moments) Pop() any {
-	last := m.list[len(m.list)-1]
-	m.list = m.list[:len(m.list)-1]
-	return last
-}
-
 // openBPods emits what happened to the pods in the order of time.
 func (r *reading) openBPods(files []int, end int64) error {
 	defer r.close()
-	var coming moments
+	var coming agenda.Agenda[moment] // by seconds of the trace
 	var created int64
 	var lists []iter.Seq2[pod, error]
 	for _, i := range files {
@@ -61,9 +34,7 @@ func (r *reading) openBPods(files []int, end int64) error {
 		if err := r.openBUntil(&coming, created); err != nil {
 			return err
 		}
-		for _, m := range p.moments(end) {
-			coming.push(m)
-		}
+		p.moments(end, &coming)
 	}
 	return r.openBUntil(&coming, 1<<62)
 }
@@ -109,12 +80,12 @@ func (r *reading) podsOf(i int) iter.Seq2[pod, error] {
 	}
 }
 
-func (r *reading) openBUntil(coming *moments, second int64) error {
-	for len(coming.list) > 0 && coming.list[0].at < second {
-		m := heap.Pop(coming).(moment)
+func (r *reading) openBUntil(coming *agenda.Agenda[moment], second int64) error {
+	for at, more := coming.Next(); more && int64(at) < second; at, more = coming.Next() {
+		_, m := coming.Take()
 		err := r.emit(fact{
 			stream: m.pod.Stream(), place: m.place,
-			time: openBEpoch.Add(time.Duration(m.at) * time.Second), meta: domain.Meta{Correlation: m.place}, event: m.event,
+			time: openBEpoch.Add(at * time.Second), meta: domain.Meta{Correlation: m.place}, event: m.event,
 		})
 		if err != nil {
 			return err

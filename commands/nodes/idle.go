@@ -55,17 +55,15 @@ func busyNode(n nodes.Node, c BusyNode, facts domain.Facts) ([]domain.Event, err
 // makes progress. The process issues it.
 type ZombieNode struct {
 	NodeID domain.NodeID   `json:"node_id"`
-	Since  time.Time       `json:"since"`
+	Idle   domain.Seconds  `json:"idle"` // how long its reports have been of an idle GPU
 	Tasks  []domain.TaskID `json:"tasks"`
 }
 
 func (ZombieNode) CommandType() string       { return "nodes.zombie" }
 func (c ZombieNode) Stream() domain.StreamID { return c.NodeID.Stream() }
 
-func zombieNode(_ nodes.Node, c ZombieNode, facts domain.Facts) ([]domain.Event, error) {
-	return []domain.Event{nodes.ZombieDetected{
-		NodeID: c.NodeID, ZombieSeconds: wholeSeconds(facts.Now.Sub(c.Since)), Jobs: len(c.Tasks), Tasks: c.Tasks,
-	}}, nil
+func zombieNode(_ nodes.Node, c ZombieNode, _ domain.Facts) ([]domain.Event, error) {
+	return []domain.Event{nodes.ZombieDetected{NodeID: c.NodeID, ZombieSeconds: c.Idle, Jobs: len(c.Tasks), Tasks: c.Tasks}}, nil
 }
 
 func wholeSeconds(d time.Duration) domain.Seconds {

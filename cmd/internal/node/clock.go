@@ -256,7 +256,7 @@ func (l idleLook) zombie(node domain.NodeID, last seen, held []*work.Item) ([]co
 	first := slices.MinFunc(held, func(a, b *work.Item) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return []commands.Timed{{
 		ID:      fmt.Sprintf("clock/zombie/%s/%s/%s/%d", node, last.dead.Format(domain.Timestamp), first.ID, first.Lease),
-		Command: nodescmd.ZombieNode{NodeID: node, Since: last.dead, Tasks: stalled},
+		Command: nodescmd.ZombieNode{NodeID: node, Idle: domain.Seconds(last.read.Sub(last.dead).Truncate(time.Millisecond).Seconds()), Tasks: stalled},
 	}}, nil
 }
 

@@ -93,17 +93,22 @@ func (l *Log) Campaign(ctx context.Context) error {
 	return l.on(ctx, func(r *replica) error { return r.raw.Campaign() })
 }
 
+// transferLook is how often Transfer looks whether it can go on.
+const transferLook = 5 * time.Millisecond
+
 // Transfer hands the leadership to a voter; empty: to the one with the most entries. It
-// returns when another node leads.
+// returns when another node leads. Until then Leader says that this node leads no longer,
+// so that nothing more is decided, and what was proposed before is stored first.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
+	defer func() { _ = l.ask(func(r *replica) { r.drainBy = 0 }) }() // a log that has stopped hands nothing over
 	var term uint64
-	ticker := time.NewTicker(20 * time.Millisecond)
+	ticker := time.NewTicker(transferLook)
 	defer ticker.Stop()
 	for asked := false; ; {
 		changed := l.Changes()
 		if !asked {
 			if err := l.on(ctx, func(r *replica) (err error) {
-				term, asked, err = r.transfer(to)
+				term, asked, err = r.transfer(to, l.idle())
 				return err
 			}); err != nil {
 				return err
@@ -123,9 +128,18 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 	}
 }
 
-// transfer begins to hand over the leadership of a term. It returns begun = false while no
-// other voter has answered and this node has led for less than two heartbeats.
-func (r *replica) transfer(to domain.NodeID) (term uint64, begun bool, err error) {
+// idle reports whether no append waits to be proposed.
+func (l *Log) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.requests) == 0
+}
+
+// transfer begins to hand over the leadership of a term. It returns begun = false while it
+// has to wait: for less than two heartbeats after the election, until another voter
+// answers, and then for a heartbeat at most, until the appends that were made before are
+// applied. idle says that none waits to be proposed.
+func (r *replica) transfer(to domain.NodeID, idle bool) (term uint64, begun bool, err error) {
 	status := r.raw.BasicStatus()
 	if status.RaftState != raft.StateLeader {
 		return 0, false, r.notLeader()
@@ -136,6 +150,12 @@ func (r *replica) transfer(to domain.NodeID) (term uint64, begun bool, err error
 	}
 	if best == 0 {
 		return 0, false, domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
+	}
+	if r.drainBy == 0 {
+		r.drainBy = r.ticks + uint64(r.ticking.Heartbeat) + 1
+	}
+	if (!idle || len(r.waiting) > 0) && r.ticks < r.drainBy {
+		return 0, false, nil
 	}
 	r.raw.TransferLeader(best)
 	return status.GetTerm(), true, nil
@@ -225,6 +245,9 @@ func (r *replica) leader() eventlog.Leader {
 		l.NodeID, l.Address = m.Node, m.Address
 	}
 	l.Self = status.RaftState == raft.StateLeader && r.appliedTerm == l.Term
+	if status.RaftState == raft.StateLeader && (r.drainBy > 0 || status.LeadTransferee != raft.None) {
+		l.Self, l.Address = false, "" // whoever wants the leader waits for the next one
+	}
 	return l
 }
 

@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,8 +43,8 @@ func newLeader(t *testing.T) *replica {
 		t.Fatal("want a leader")
 	}
 	return &replica{
-		id: members[0].ID(), raw: raw, ticking: patient,
-		storage: &storage{state: voters, config: configuration{Members: members}},
+		id: members[0].ID(), node: members[0].Node, raw: raw, ticking: patient,
+		storage: &storage{state: voters, config: configuration{Members: members}, ids: voters.GetVoters()},
 	}
 }
 
@@ -62,13 +63,73 @@ func TestANewLeaderWaitsToChangeMembers(t *testing.T) {
 // A leader that is told to hand over before a voter could answer it waits for one.
 func TestANewLeaderWaitsToHandOver(t *testing.T) {
 	r := newLeader(t)
-	if _, begun, err := r.transfer(""); begun || err != nil {
+	if _, begun, err := r.transfer("", true); begun || err != nil {
 		t.Errorf("want a new leader to wait for an answer, found %t, %v", begun, err)
 	}
 	r.ticks += uint64(2 * patient.Heartbeat)
-	if _, _, err := r.transfer(""); domain.CodeOf(err) != domain.Conflict {
+	if _, _, err := r.transfer("", true); domain.CodeOf(err) != domain.Conflict {
 		t.Errorf("want nobody to hand over to, found %v", err)
 	}
+}
+
+// A leader that hands over decides nothing more. What was decided before is stored first,
+// unless that takes longer than a heartbeat.
+func TestAHandOverWaitsForAppends(t *testing.T) {
+	for _, stuck := range []bool{false, true} {
+		r := newLeader(t)
+		r.appliedTerm = r.raw.BasicStatus().GetTerm()
+		answer := &raftpb.Message{Type: raftpb.MsgAppResp.Enum(), From: new(r.storage.config.Members[1].ID()), To: new(r.id), Term: new(r.appliedTerm), Index: new(uint64(2))}
+		if err := r.raw.Step(answer); err != nil {
+			t.Fatal(err)
+		}
+		if !r.leader().Self {
+			t.Fatal("want a leader")
+		}
+		r.waiting = map[uint64]*proposal{1: {}}
+		for _, idle := range []bool{true, false} {
+			if _, begun, err := r.transfer("", idle); begun || err != nil {
+				t.Errorf("want what is proposed stored first, found %t, %v", begun, err)
+			}
+			if takes, err := r.takes(); !takes || err != nil {
+				t.Errorf("want what was decided taken, found %t, %v", takes, err)
+			}
+			delete(r.waiting, 1)
+		}
+		if leader := r.leader(); leader.Self || leader.NodeID != r.node || leader.Address != "" {
+			t.Errorf("want a leader that decides nothing more, found %+v", leader)
+		}
+		if stuck {
+			r.waiting[1] = &proposal{}
+			r.ticks += uint64(patient.Heartbeat) + 1
+		}
+		if _, begun, err := r.transfer("", true); !begun || err != nil {
+			t.Errorf("want the other voter asked to lead, found %t, %v", begun, err)
+		}
+		var refused *eventlog.NotLeader
+		if _, err := r.takes(); !errors.As(err, &refused) || domain.CodeOf(err) != domain.NotLeader {
+			t.Errorf("want appends refused from then on, found %v", err)
+		}
+		if r.drainBy = 0; r.leader().Self {
+			t.Error("want a leader that decides nothing more while another is elected")
+		}
+	}
+}
+
+// A node that could not hand over leads on, unless another was elected meanwhile.
+func TestAHandOverThatFailsEnds(t *testing.T) {
+	n, logs := newNetwork(), []*Log(nil)
+	n.lose = func(m *raftpb.Message) bool { return m.GetType() == raftpb.MsgTimeoutNow }
+	for _, m := range names(3) {
+		logs = append(logs, n.open(t, vfs.NewMem(), m, names(3), Ticking{Tick: 10 * time.Millisecond, Heartbeat: 2, Election: 50}))
+	}
+	lead(t, logs[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- logs[0].Transfer(ctx, "n2") }()
+	waitFor(t, logs[0], func(l eventlog.Leader) bool { return l.Address == "" })
+	cancel()
+	<-ended
+	waitFor(t, logs[0], func(l eventlog.Leader) bool { return l.Address != "" })
 }
 
 // A voter that does not act on the first request to lead is asked again.

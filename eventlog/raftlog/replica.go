@@ -62,6 +62,7 @@ type replica struct {
 	appliedTerm uint64
 	applied     uint64
 	led         bool
+	drainBy     uint64          // tick up to which a transfer of the leadership waits for appends; 0: none is under way
 	told        acknowledgement // the last one that was sent
 	since       roleSince
 }
@@ -302,7 +303,7 @@ func (r *replica) takes() (bool, error) {
 	case status.RaftState != raft.StateLeader:
 		return false, r.notLeader()
 	case status.LeadTransferee != 0:
-		return false, domain.Errorf(domain.Unavailable, "leadership is being handed over; nothing is stored, ask again in a moment")
+		return false, &eventlog.NotLeader{Leader: r.leader(), Reason: "it hands its leadership over; nothing is stored"}
 	}
 	return r.appliedTerm == status.GetTerm() && r.room(), nil
 }

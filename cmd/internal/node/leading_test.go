@@ -191,3 +191,33 @@ func TestClockTakesOver(t *testing.T) {
 		}
 	}
 }
+
+// A node that loses its leadership answers the commands that wait with who leads, and does
+// not load its queue for them.
+func TestWhoLostItsLeadershipDecidesNothing(t *testing.T) {
+	log := &faultyLog{Log: eventlog.NewMemory()}
+	leads := &appointed{}
+	leads.appoint(eventlog.Leader{NodeID: "n1", Term: 1, Self: true})
+	n := followedOnly(t, log) // its clock would load the queue too
+	n.config.Leadership = leads
+	do(t, n, "before", workcmd.AddTask{TaskID: "t0", TaskType: "selfplay"})
+	log.set(func(_ int, w eventlog.Write) fault {
+		if w.Stream != "task-first" {
+			return healthy
+		}
+		leads.appoint(eventlog.Leader{NodeID: "n2", Address: "http://n2", Term: 2})
+		return unavailable
+	})
+	add := func(id string) Order {
+		return Order{ID: id, Command: workcmd.AddTask{TaskID: domain.TaskID(id), TaskType: "selfplay", UniqueKey: "key"}}
+	}
+	outcomes := n.DoAll(t.Context(), []Order{add("first"), add("depends")})
+	log.set(nil)
+	var other *eventlog.NotLeader
+	if err := outcomes[1].Err; !errors.As(err, &other) || other.Leader.NodeID != "n2" {
+		t.Errorf("want n2 named to a command that was to be decided again, found %v, %v", outcomes[1].Result, err)
+	}
+	if n.work.queue != nil {
+		t.Error("want no queue loaded to decide on")
+	}
+}

@@ -12,9 +12,15 @@ import (
 )
 
 // lend returns the current queue for a group of commands, with a snapshot of the read
-// models that has applied all decisive events.
+// models that has applied all decisive events. It refuses once this node leads no more: the
+// queue may have to be loaded, which takes longer than the next leader needs to answer.
 func (d *dispatcher) lend(ctx context.Context) (*commands.Queue, func(), error) {
 	n := d.node
+	if d.term != 0 {
+		if leader := n.config.Leadership.Leader(); !leader.Self || leader.Term != d.term {
+			return nil, nil, &eventlog.NotLeader{Leader: leader}
+		}
+	}
 	if err := d.current(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -30,9 +30,11 @@ const (
 )
 
 const (
-	// forwardPause is how long a command waits before the leader is tried
-	// again.
-	forwardPause = 100 * time.Millisecond
+	// firstForward and lastForward are how long a command waits before the
+	// leader is tried again: a new one may decide a few milliseconds after it
+	// is known.
+	firstForward = 10 * time.Millisecond
+	lastForward  = 100 * time.Millisecond
 	// maxForwarded limits the answer that is passed on.
 	maxForwarded = 16 << 20
 )
@@ -55,9 +57,12 @@ func forwardingTransport() http.RoundTripper {
 	}
 }
 
+// forwarded reports whether another node forwarded a request.
+func (x *exchange) forwarded() bool { return x.request.Header.Get(headerForwarded) != "" }
+
 // forwards reports whether a request may be forwarded to the leader.
 func (h *Handler) forwards(x *exchange) bool {
-	return h.config.Leadership != nil && !x.call.Dry && !x.route.served && x.route.own == nil && x.request.Header.Get(headerForwarded) == ""
+	return h.config.Leadership != nil && !x.call.Dry && !x.route.served && x.route.own == nil && !x.forwarded()
 }
 
 // elsewhere reports whether a request is for another node.
@@ -81,6 +86,7 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 	ctx, cancel := context.WithTimeout(ctx, min(x.limit(), h.config.AfterWait+x.waits()))
 	defer cancel()
 	var last error
+	pause := firstForward
 	closing, gives := (<-chan struct{})(h.closing), (<-chan time.Time)(nil)
 	for {
 		changed := h.config.Leadership.Changes()
@@ -96,10 +102,11 @@ func (h *Handler) forwardCommand(ctx context.Context, x *exchange) error {
 				return nil
 			}
 		}
-		timer := time.NewTimer(forwardPause)
+		timer := time.NewTimer(pause)
 		select {
 		case <-changed:
 		case <-timer.C:
+			pause = min(2*pause, lastForward)
 		case <-closing:
 			if leader.Address == "" { // the client can ask another node
 				timer.Stop()
@@ -235,7 +242,7 @@ func (h *Handler) strongly(ctx context.Context, x *exchange) (done bool, err err
 		switch {
 		case leader.Self:
 			err = lead.ConfirmLeader(ctx)
-		case leader.Address == "" || x.request.Header.Get(headerForwarded) != "":
+		case leader.Address == "" || x.forwarded():
 			err = h.noLeader(leader, nil)
 		default:
 			if err = h.sendOn(ctx, x, leader); err != nil {

@@ -183,6 +183,14 @@ func TestForwardingDoesNotLoop(t *testing.T) {
 	if status, said := addTo(t, p.led.URL, map[string]string{"Rift-Forwarded": "elsewhere"}); status != http.StatusForbidden {
 		t.Errorf("want another cluster's node refused, found %d %s", status, said)
 	}
+	// Where no leader is known, the node that forwarded looks for the next one.
+	p.follows.set(eventlog.Leader{Term: 4})
+	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
+	if status, said := addTo(t, p.url, map[string]string{"Rift-Forwarded": "main"}); status != http.StatusMisdirectedRequest || said != "not_leader " {
+		t.Errorf("want not_leader without an address, found %d %s", status, said)
+	}
+	p.follows.set(eventlog.Leader{NodeID: "a", Address: p.led.URL, Term: 3})
+	p.follower.failWith = &eventlog.NotLeader{Leader: p.follows.Leader()}
 	// Two nodes that believe each other to be the leader: each says so once.
 	p.leading.set(eventlog.Leader{NodeID: "b", Address: p.url, Term: 4})
 	p.leader.failWith = &eventlog.NotLeader{Leader: p.leading.Leader()}

@@ -238,6 +238,11 @@ func (h *Handler) answerCommand(ctx context.Context, x *exchange) error {
 	if notLeading(err) && h.forwards(x) {
 		return h.forwardCommand(ctx, x)
 	}
+	if leader := (*eventlog.NotLeader)(nil); errors.As(err, &leader) && x.forwarded() {
+		// Where no leader is known the code is unavailable, which the node
+		// that forwarded the command would pass on.
+		return &LeaderHint{Leader: leader.Leader.Address, Term: leader.Leader.Term}
+	}
 	return err
 }
 

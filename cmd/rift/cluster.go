@@ -106,7 +106,7 @@ var clusterVerbs = []clusterVerb{
 		change: func(args []string) (raft.Change, error) { return raft.Change{Leader: args[0]}, nil },
 	},
 	{
-		name: "step-down", short: "Hand the leadership to whichever node is furthest", example: "  rift cluster step-down",
+		name: "step-down", short: "Hand the leadership to a node that is ready to decide", example: "  rift cluster step-down",
 		change: func([]string) (raft.Change, error) { return raft.Change{Leader: "any"}, nil },
 	},
 }

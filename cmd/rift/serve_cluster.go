@@ -52,7 +52,7 @@ func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, 
 	signer := raft.NewSigner(ring, raft.Saying{Address: file.Address, Protocol: raftlog.Protocol, Build: thisBuild().Version}, time.Now)
 	peers := raft.NewPeers(client, signer, options.Logger)
 	log, err := raftlog.Open(settings.Data, raftlog.Options{
-		Cluster: file.Cluster, Node: file.Node, Members: first, Transport: peers, Records: options, Logger: options.Logger,
+		Cluster: file.Cluster, Node: file.Node, Members: first, Transport: peers, Ready: peers.Ready, Records: options, Logger: options.Logger,
 		Folder: signer.From, Build: thisBuild().Version,
 	})
 	if err != nil {
@@ -65,9 +65,10 @@ func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, 
 // Close closes the node's part of the log, and then the connections to other nodes.
 func (c *clusterLog) Close() error { return errors.Join(c.Log.Close(), c.peers.Close()) }
 
-// mount adds the endpoints that the nodes of the cluster call.
-func (c *clusterLog) mount(server *http.Server, registry *prometheus.Registry) error {
-	handler := raft.NewHandler(c.Log, c.ring, c.peers.Strange, c.logger)
+// mount adds the endpoints that the nodes of the cluster call. ready returns why this node
+// could not decide at once if it led.
+func (c *clusterLog) mount(server *http.Server, ready func() error, registry *prometheus.Registry) error {
+	handler := raft.NewHandler(c.Log, c.ring, c.peers.Strange, ready, c.logger)
 	for _, collector := range handler.Collectors() {
 		if err := registry.Register(collector); err != nil {
 			return domain.Errorf(domain.Internal, "metrics: %w", err)
@@ -139,8 +140,9 @@ func (c *clusterLog) watch(ctx context.Context) error {
 	}
 }
 
-// handOverWithin bounds how long a stopping node waits for another one to lead.
-const handOverWithin = 2 * time.Second
+// handOverWithin bounds how long a stopping node waits for another one that is ready, and
+// then for it to lead.
+const handOverWithin = 4 * time.Second
 
 // handOver transfers the leadership to another node if this one has it.
 func (c *clusterLog) handOver(ctx context.Context, logger *slog.Logger) {

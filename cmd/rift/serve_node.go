@@ -116,7 +116,7 @@ func (s *nodeServer) once(ctx context.Context) (err error) {
 		server.Handler = esdb.Handler(server.Handler)
 	}
 	if s.cluster != nil {
-		if err := s.cluster.mount(server, edge.Registry); err != nil {
+		if err := s.cluster.mount(server, n.Prepared, edge.Registry); err != nil {
 			return err
 		}
 	}

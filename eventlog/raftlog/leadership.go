@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -96,10 +97,14 @@ func (l *Log) Campaign(ctx context.Context) error {
 // transferLook is how often Transfer looks whether it can go on.
 const transferLook = 5 * time.Millisecond
 
-// Transfer hands the leadership to a voter; empty: to the one with the most entries. It
-// returns when another node leads. Until then Leader says that this node leads no longer,
-// so that nothing more is decided, and what was proposed before is stored first.
+// Transfer hands the leadership to a voter; empty: to one that is ready if there is one,
+// and of several to the one with the most entries. It returns when another node leads. From
+// the choice on, Leader says that this node leads no longer, so that nothing more is
+// decided, and what was proposed before is stored first.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
+	if to == "" {
+		to = l.heir(ctx)
+	}
 	defer func() { _ = l.ask(func(r *replica) { r.drainBy = 0 }) }() // a log that has stopped hands nothing over
 	var term uint64
 	ticker := time.NewTicker(transferLook)
@@ -126,6 +131,58 @@ func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
 			return eventlog.Interrupted(ctx, "handing the leadership over")
 		}
 	}
+}
+
+// The bounds of the search for a voter that is ready.
+const (
+	heirElections = 2                      // election timeouts for which it is looked for
+	heirAnswers   = 500 * time.Millisecond // time for the answer of one voter
+	heirPause     = 20 * time.Millisecond
+)
+
+// heir returns the voter with the most entries among those that are ready to decide; empty
+// if none is for a while, or none can be asked. Meanwhile this node leads on.
+func (l *Log) heir(ctx context.Context) domain.NodeID {
+	if l.ready == nil {
+		return ""
+	}
+	ticking := l.replica.ticking
+	ctx, cancel := context.WithTimeout(ctx, heirElections*time.Duration(ticking.Election)*ticking.Tick)
+	defer cancel()
+	for {
+		state, err := l.State(ctx)
+		if err != nil {
+			return "" // also when ctx has ended
+		}
+		voters := slices.DeleteFunc(state.Members, func(m MemberState) bool {
+			return m.Learner || m.Refused || m.Lag == nil || m.Heard == nil || *m.Heard > uint64(ticking.Election)
+		})
+		slices.SortStableFunc(voters, func(a, b MemberState) int { return cmp.Compare(*a.Lag, *b.Lag) })
+		asked := false
+		for _, voter := range voters {
+			ready, err := l.askReady(ctx, voter.Member)
+			if ready {
+				return voter.Node
+			}
+			asked = asked || err == nil
+		}
+		if !asked && state.ForTicks >= uint64(2*ticking.Heartbeat) { // a new leader has not heard from all yet
+			return ""
+		}
+		timer := time.NewTimer(heirPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ""
+		}
+	}
+}
+
+func (l *Log) askReady(ctx context.Context, voter Member) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, heirAnswers)
+	defer cancel()
+	return l.ready(ctx, voter)
 }
 
 // idle reports whether no append waits to be proposed.
@@ -181,7 +238,12 @@ func furthest(r *replica, to domain.NodeID) (best uint64) {
 	most := uint64(0)
 	for _, m := range r.storage.config.Members {
 		p, follows := progress[m.ID()]
-		if !follows || m.ID() == r.id || p.IsLearner || to != "" && m.Node != to || !p.RecentActive {
+		if !follows || m.ID() == r.id || p.IsLearner || to != "" && m.Node != to {
+			continue
+		}
+		// RecentActive of the library does not say so: it is false from each check of the
+		// quorum to the next heartbeat.
+		if heard, ever := r.heard[m.ID()]; !ever || r.ticks-heard > uint64(r.ticking.Election) {
 			continue
 		}
 		if best == 0 || p.Match > most {

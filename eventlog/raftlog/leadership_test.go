@@ -3,6 +3,8 @@ package raftlog
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,7 +28,7 @@ func newLeader(t *testing.T) *replica {
 	}
 	raw, err := raft.NewRawNode(&raft.Config{
 		ID: members[0].ID(), ElectionTick: 10, HeartbeatTick: 1, Storage: stored, Applied: 1,
-		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 1, Logger: raftLogger{nopLogger},
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 1, CheckQuorum: true, Logger: raftLogger{nopLogger},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -43,8 +45,20 @@ func newLeader(t *testing.T) *replica {
 		t.Fatal("want a leader")
 	}
 	return &replica{
-		id: members[0].ID(), node: members[0].Node, raw: raw, ticking: patient,
+		id: members[0].ID(), node: members[0].Node, raw: raw, ticking: patient, heard: map[uint64]uint64{},
 		storage: &storage{state: voters, config: configuration{Members: members}, ids: voters.GetVoters()},
+	}
+}
+
+// answered makes the other voter of newLeader answer.
+func (r *replica) answered(t *testing.T) {
+	t.Helper()
+	answer := &raftpb.Message{
+		Type: raftpb.MsgAppResp.Enum(), From: new(r.storage.config.Members[1].ID()), To: new(r.id),
+		Term: new(r.raw.BasicStatus().GetTerm()), Index: new(uint64(2)),
+	}
+	if err := r.receive(answer); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -72,16 +86,34 @@ func TestANewLeaderWaitsToHandOver(t *testing.T) {
 	}
 }
 
+// A leader hands over to a voter that it has just heard from, also between a check of the
+// quorum and the next heartbeat, and not to one that is silent.
+func TestAnIdleLeaderHandsOver(t *testing.T) {
+	r := newLeader(t)
+	r.answered(t)
+	other := r.storage.config.Members[1].ID()
+	for range 10 { // the election timeout of newLeader, after which the quorum is checked
+		r.raw.Tick()
+	}
+	if status := r.raw.Status(); status.RaftState != raft.StateLeader || status.Progress[other].RecentActive {
+		t.Fatal("want a leader that has just checked its quorum")
+	}
+	if best := furthest(r, ""); best != other {
+		t.Errorf("want the other voter, found %x", best)
+	}
+	r.ticks += uint64(patient.Election) + 1
+	if best := furthest(r, ""); best != 0 {
+		t.Errorf("want nobody, found %x", best)
+	}
+}
+
 // A leader that hands over decides nothing more. What was decided before is stored first,
 // unless that takes longer than a heartbeat.
 func TestAHandOverWaitsForAppends(t *testing.T) {
 	for _, stuck := range []bool{false, true} {
 		r := newLeader(t)
 		r.appliedTerm = r.raw.BasicStatus().GetTerm()
-		answer := &raftpb.Message{Type: raftpb.MsgAppResp.Enum(), From: new(r.storage.config.Members[1].ID()), To: new(r.id), Term: new(r.appliedTerm), Index: new(uint64(2))}
-		if err := r.raw.Step(answer); err != nil {
-			t.Fatal(err)
-		}
+		r.answered(t)
 		if !r.leader().Self {
 			t.Fatal("want a leader")
 		}
@@ -130,6 +162,55 @@ func TestAHandOverThatFailsEnds(t *testing.T) {
 	cancel()
 	<-ended
 	waitFor(t, logs[0], func(l eventlog.Leader) bool { return l.Address != "" })
+}
+
+// The leadership goes to a voter that is ready. The leader waits for one, and leads on
+// meanwhile, but not for ever, and not if none can be asked.
+func TestAReadyVoterIsChosen(t *testing.T) {
+	for name, ready := range map[string]func(asked int, voter domain.NodeID) (bool, error){
+		"one is":       func(_ int, voter domain.NodeID) (bool, error) { return voter == "n3", nil },
+		"later":        func(asked int, voter domain.NodeID) (bool, error) { return voter == "n3" && asked > 4, nil },
+		"one answers":  func(_ int, voter domain.NodeID) (bool, error) { return voter == "n3", gone(voter != "n3") },
+		"none is":      func(int, domain.NodeID) (bool, error) { return false, nil },
+		"none answers": func(int, domain.NodeID) (bool, error) { return false, gone(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, logs := newNetwork(), []*Log(nil)
+			asked, led := 0, true
+			n.ready = func(_ context.Context, voter Member) (bool, error) {
+				asked++
+				led = led && logs[0].Leader().Self
+				return ready(asked, voter.Node)
+			}
+			ticking := patient
+			if name == "none is" {
+				ticking.Election = 50 // the search ends after two seconds
+			}
+			for _, m := range names(3) {
+				logs = append(logs, n.open(t, vfs.NewMem(), m, names(3), ticking))
+			}
+			lead(t, logs[0])
+			if err := logs[0].until(t.Context(), func(s State) bool {
+				return !slices.ContainsFunc(s.Members, func(m MemberState) bool { return m.Lag == nil || *m.Lag > 0 || !m.Self && m.Heard == nil })
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := logs[0].Transfer(t.Context(), ""); err != nil && (name != "none is" || domain.CodeOf(err) != domain.NotLeader) { // a busy machine may elect another
+				t.Fatal(err)
+			}
+			next := waitFor(t, logs[0], func(l eventlog.Leader) bool { return l.Address != "" })
+			if !strings.HasPrefix(name, "none") && (next.NodeID != "n3" || !led) || name == "none answers" && asked > 100 {
+				t.Errorf("found %s chosen after %d questions, led meanwhile: %t", next.NodeID, asked, led)
+			}
+		})
+	}
+}
+
+func gone(it bool) error {
+	if it {
+		return errors.New("no answer")
+	}
+	return nil
 }
 
 // A voter that does not act on the first request to lead is asked again.

@@ -49,13 +49,16 @@ type Options struct {
 	// only when the folder is made. A node that joins a cluster names none.
 	Members   []Member
 	Transport Transport
-	Ticking   Ticking           // zero: DefaultTicking
-	Folder    func(name string) // called with the name of the folder of votes and entries before anything is sent; may be nil
-	Protocol  int               // the newest that this node uses; 0: that of the build
-	Build     string            // version of rift, shown to people
-	Records   pebblelog.Options
-	Logger    *slog.Logger
-	Kept      int64 // bytes of entries that are kept for followers that are behind; 0: 64 MiB
+	// Ready asks a voter whether it could decide at once if it led; nil: all could. An error
+	// says that it does not answer.
+	Ready    func(context.Context, Member) (bool, error)
+	Ticking  Ticking           // zero: DefaultTicking
+	Folder   func(name string) // called with the name of the folder of votes and entries before anything is sent; may be nil
+	Protocol int               // the newest that this node uses; 0: that of the build
+	Build    string            // version of rift, shown to people
+	Records  pebblelog.Options
+	Logger   *slog.Logger
+	Kept     int64 // bytes of entries that are kept for followers that are behind; 0: 64 MiB
 }
 
 // The folders below that of a replicated log's node.
@@ -68,6 +71,7 @@ const (
 type Log struct {
 	records   *pebblelog.Log
 	transport Transport
+	ready     func(context.Context, Member) (bool, error)
 	replica   *replica // used only by the loop, except fields that never change
 	logger    *slog.Logger
 	closing   chan struct{}
@@ -171,7 +175,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	var nonce [8]byte
 	_, _ = rand.Read(nonce[:]) // never fails
 	l := &Log{
-		records: records, transport: options.Transport, logger: options.Logger, closing: make(chan struct{}),
+		records: records, transport: options.Transport, ready: options.Ready, logger: options.Logger, closing: make(chan struct{}),
 		wake: make(chan struct{}, 1), jobs: make(chan struct{}, 1), broken: make(chan struct{}),
 	}
 	changes := make(chan struct{})

@@ -24,6 +24,8 @@ type network struct {
 	logs map[domain.NodeID]*Log
 	cut  map[domain.NodeID]bool // it hears nobody and nobody hears it
 	lose func(*raftpb.Message) bool
+
+	ready func(context.Context, Member) (bool, error)
 }
 
 // end is one node's way into a network.
@@ -95,7 +97,7 @@ func names(n int) (members []Member) {
 func (n *network) open(t testing.TB, files vfs.FS, member Member, members []Member, ticking Ticking) *Log {
 	t.Helper()
 	log, err := Open(string(member.Node), Options{
-		Cluster: "c1", Node: member.Node, Members: members, Transport: end{n, member.Node}, Ticking: ticking,
+		Cluster: "c1", Node: member.Node, Members: members, Transport: end{n, member.Node}, Ready: n.ready, Ticking: ticking,
 		Records: pebblelog.Options{FS: files, Small: true},
 	})
 	if err != nil {

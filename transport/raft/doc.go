@@ -5,6 +5,7 @@
 //	POST /raft/vote         votes, pre-votes and their answers
 //	POST /raft/stream       any of these messages, as long as there are some
 //	POST /raft/timeout-now  transfer of the leadership
+//	POST /raft/ready        whether the node could decide at once if it led
 //	POST /raft/snapshot     a follower is too far behind for entries; with ?after= and
 //	                        ?up_to= the records that it copies are streamed
 //	POST /raft/members      the members; answered by the leader

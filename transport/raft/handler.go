@@ -44,6 +44,7 @@ type Handler struct {
 	end      context.CancelFunc
 	routes   map[string]route
 	strange  func() // called for callers that are on no list; may be nil
+	ready    func() error
 }
 
 // route is one path: the bodies it accepts, and how it is served.
@@ -60,10 +61,10 @@ const oldTerm = "term"
 
 // NewHandler returns a handler of a replicated log for the nodes on a ring.
 // strange, which may be nil, is called for callers that are on no list: they may be
-// on a newer one.
-func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logger) *Handler {
+// on a newer one. ready returns why this node could not decide at once if it led.
+func NewHandler(log *raftlog.Log, ring *Ring, strange func(), ready func() error, logger *slog.Logger) *Handler {
 	h := &Handler{
-		log: log, verifier: NewVerifier(ring, time.Now), strange: strange, logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams), inbound: make(chan struct{}, maxInbound),
+		log: log, verifier: NewVerifier(ring, time.Now), strange: strange, ready: ready, logger: logger, noisy: rate.Sometimes{Interval: time.Second}, streams: make(chan struct{}, maxStreams), inbound: make(chan struct{}, maxInbound),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_refused_total", Help: "Requests between nodes that were refused, by what was wrong."}, []string{"cause"}),
 		taken:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rift_raft_received_total", Help: "Messages of Raft that were taken, by path."}, []string{"path"}),
 	}
@@ -74,6 +75,7 @@ func NewHandler(log *raftlog.Log, ring *Ring, strange func(), logger *slog.Logge
 		"/raft/vote":        {most: maxSmall, types: []raftpb.MessageType{raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp}},
 		"/raft/timeout-now": {most: maxSmall, types: []raftpb.MessageType{raftpb.MsgTimeoutNow}},
 		"/raft/snapshot":    {most: maxSnapshot, types: []raftpb.MessageType{raftpb.MsgSnap}},
+		"/raft/ready":       {most: maxSmall, serve: h.isReady},
 		"/raft/members":     {most: maxSmall, serve: h.members},
 		"/raft/join":        {most: maxSmall, serve: h.join, joins: true},
 	}

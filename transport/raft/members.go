@@ -87,6 +87,24 @@ func (h *Handler) members(w http.ResponseWriter, r *http.Request, from *Sender, 
 	return h.answerState(ctx, w, from)
 }
 
+// Readiness is the answer of /raft/ready.
+type Readiness struct {
+	Ready  bool   `json:"ready"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// isReady tells a leader that is to hand over whether this node could decide at once.
+func (h *Handler) isReady(w http.ResponseWriter, _ *http.Request, _ *Sender, _ []byte) error {
+	var answer Readiness
+	if err := h.ready(); err != nil {
+		answer.Reason = err.Error()
+	} else {
+		answer.Ready = true
+	}
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(answer)
+}
+
 // leaderWithin limits how long a change waits for an election.
 const leaderWithin = 3 * time.Second
 

@@ -3,6 +3,7 @@ package raft
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -303,6 +304,24 @@ func post(ctx context.Context, client *http.Client, signer *Signer, to domain.No
 		return answer, seal, nil
 	}
 	return nil, seal, errors.Join(problem(answer), answer.Body.Close())
+}
+
+// Ready asks a voter whether it could decide at once if it led.
+func (p *Peers) Ready(ctx context.Context, voter raftlog.Member) (bool, error) {
+	answer, _, err := post(ctx, p.client, p.signer, voter.Node, strings.TrimSuffix(voter.Address, "/")+"/raft/ready", "application/json", nil)
+	if err != nil {
+		return false, err
+	}
+	var told Readiness
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxSmall)).Decode(&told)
+	_ = answer.Body.Close() // it was read
+	if err != nil {
+		return false, domain.Errorf(domain.Unavailable, "%s: want whether it is ready: %w", voter.Address, err)
+	}
+	if !told.Ready {
+		p.logger.Debug("a voter is not ready to lead", "node", voter.Node, "reason", told.Reason)
+	}
+	return told.Ready, nil
 }
 
 // Records yields the log of a node after a position and up to another.

@@ -53,6 +53,7 @@ type node struct {
 	ring    *Ring
 	peers   *Peers
 	ready   atomic.Pointer[Handler]
+	lacks   atomic.Pointer[error] // why it could not decide at once if it led
 	stop    func()
 	dir     string
 }
@@ -60,6 +61,7 @@ type node struct {
 // serve listens for a node that is not open yet, and answers nothing.
 func serve(t *testing.T, name domain.NodeID) *node {
 	n := &node{}
+	n.lacks.Store(new(error))
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := n.ready.Load(); h != nil {
 			h.Mount(http.NotFoundHandler()).ServeHTTP(w, r)
@@ -114,7 +116,7 @@ func (n *node) start(t *testing.T, dir string, list raftlog.Configuration, membe
 		t.Fatal(err)
 	}
 	n.ring.Follow(n.log.Configuration)
-	n.peers, n.handler = peers, NewHandler(n.log, n.ring, peers.Strange, quiet)
+	n.peers, n.handler = peers, NewHandler(n.log, n.ring, peers.Strange, func() error { return *n.lacks.Load() }, quiet)
 	log, handler := n.log, n.handler
 	n.stop = sync.OnceFunc(func() {
 		n.ready.Store(nil)
@@ -274,4 +276,29 @@ func FuzzDecodeMessage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A node tells the others whether it could decide at once, and nobody else.
+func TestANodeTellsWhetherItIsReady(t *testing.T) {
+	nodes := openNodes(t, 2)
+	ask := func() (bool, error) { return nodes[0].peers.Ready(t.Context(), nodes[1].member) }
+	if ready, err := ask(); !ready || err != nil {
+		t.Errorf("want it ready, found %t, %v", ready, err)
+	}
+	nodes[1].lacks.Store(new(errors.New("it loads its queue")))
+	if ready, err := ask(); ready || err != nil {
+		t.Errorf("want it not ready, found %t, %v", ready, err)
+	}
+	answer, err := http.Post(nodes[1].server.URL+"/raft/ready", "application/json", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := answer.Body.Close(); err != nil || answer.StatusCode != http.StatusForbidden {
+		t.Errorf("want others refused, found %d, %v", answer.StatusCode, err)
+	}
+	nodes[1].stop()
+	nodes[1].server.Close()
+	if ready, err := ask(); ready || err == nil {
+		t.Errorf("want no answer of a node that has stopped, found %t", ready)
+	}
 }

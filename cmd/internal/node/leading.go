@@ -81,6 +81,7 @@ func (n *Node) takeOver(ctx context.Context, leader eventlog.Leader) error {
 	n.levels.reset()
 	n.keys.reset()
 	n.work.reset(leader.Term)
+	n.prepared.Store(false) // it follows anew after this term
 	n.logger.Info("this node leads", "term", leader.Term, "position", head)
 	return nil
 }
@@ -108,22 +109,44 @@ func (n *Node) noteLeader(ctx context.Context, leader eventlog.Leader) error {
 	return n.append(ctx, stream, domain.Meta{Command: cause, Actor: "rift", Node: n.config.Node, Term: leader.Term}, changed)
 }
 
-// followEvery is how often a node that does not lead reads what the leader has appended.
-const followEvery = time.Second
+// followEvery is how often a node that does not lead reads what the leader has appended,
+// and prepareEvery how often it looks whether it can begin to.
+const (
+	followEvery  = time.Second
+	prepareEvery = 50 * time.Millisecond
+)
 
 // FollowOnce keeps the queue, the keys and the claims of a node that does not lead up to
 // date with what the leader has appended, so that it neither loads the queue nor reads a
 // day of the log when it becomes leader. It must not be called concurrently.
 func (n *Node) FollowOnce(ctx context.Context) error {
 	head := n.store.Position()
-	if n.Leads() || head <= n.followed || !n.caughtUp() {
+	if n.Leads() || !n.caughtUp() || head <= n.followed && n.prepared.Load() {
 		return nil
 	}
 	if err := errors.Join(n.keys.follow(ctx, n.log, n.clock()), n.work.follow(ctx)); err != nil {
 		return err
 	}
 	n.followed = head
+	n.prepared.Store(true)
 	return nil
+}
+
+// readyLag is how far the read models of a node that is to lead may be behind the log. A
+// new leader waits for them.
+const readyLag = 1000
+
+// Prepared returns an error unless this node could decide at once if it led: it has the
+// queue, the keys and the claims in memory, and its read models are close behind the log.
+func (n *Node) Prepared() error {
+	if !n.prepared.Load() {
+		return domain.Errorf(domain.Unavailable, "this node has not loaded its queue yet")
+	}
+	head, err := n.log.Head(context.Background())
+	if at := n.store.Position(); err == nil && head > at+readyLag {
+		return domain.Errorf(domain.Unavailable, "the read models of this node end at %d, the log at %d", at, head)
+	}
+	return err
 }
 
 // Lead takes over whenever this node becomes leader, until ctx ends, so that the change of
@@ -149,13 +172,18 @@ func (n *Node) Lead(ctx context.Context) error {
 			}
 			wait = min(2*wait, maxRetry)
 		}
+		ticker.Reset(prepareEvery)
 		for waiting := true; waiting; {
 			select {
 			case <-changed:
 				waiting = false
 			case <-ticker.C:
-				if err := n.FollowOnce(ctx); err != nil {
+				err := n.FollowOnce(ctx)
+				if err != nil {
 					n.logger.Debug("reading what the leader appended failed and is tried again", "error", err)
+				}
+				if err != nil || n.prepared.Load() || n.Leads() {
+					ticker.Reset(followEvery)
 				}
 			case <-ctx.Done():
 				return nil

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync/atomic"
@@ -71,9 +72,17 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	prepared := func(n *Node, want bool, when string) {
+		t.Helper()
+		if err := n.Prepared(); (err == nil) != want {
+			t.Errorf("%s: want the node prepared to lead: %t, found %v", when, want, err)
+		}
+	}
+	prepared(nodes[1], false, "before it followed")
 	if err := nodes[1].FollowOnce(t.Context()); err != nil || nodes[1].followed != head {
 		t.Fatalf("want the log read up to %d, found %d, %v", head, nodes[1].followed, err)
 	}
+	prepared(nodes[1], true, "once it followed")
 	queues := [2]*work.Queue{nodes[0].work.queue, nodes[1].work.queue}
 	logs[1].events.Store(0)
 	if err := nodes[1].FollowOnce(t.Context()); err != nil || logs[1].events.Load() != 0 {
@@ -91,6 +100,14 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 	if looked := logs[1].events.Load(); looked > 20 {
 		t.Errorf("want the last events read by who leads now, found %d read", looked)
 	}
+
+	leaderships[1].appoint(eventlog.Leader{Term: 2})
+	prepared(nodes[1], false, "after it led")
+	if err := nodes[1].FollowOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	prepared(nodes[1], true, "once it followed again")
+	lead(2, 1)
 
 	// The node that led before knows what the other node wrote meanwhile.
 	do(t, nodes[1], "late", add("", "late").Command)
@@ -130,5 +147,27 @@ func TestAFollowerReadsWhatTheLeaderDecides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A node whose read models are far behind the log is not prepared to lead.
+func TestPreparedIsCloseToTheLog(t *testing.T) {
+	n := unfollowedOn(t, eventlog.NewMemory())
+	leads := &appointed{}
+	leads.appoint(eventlog.Leader{NodeID: "n2", Term: 1})
+	n.config.Leadership = leads
+	if err := errors.Join(n.FollowOnce(t.Context()), n.Prepared()); err != nil {
+		t.Fatalf("want a node with an empty log prepared, found %v", err)
+	}
+	for i := range readyLag + 1 {
+		if err := n.Prepared(); err != nil {
+			t.Fatalf("after %d events: %v", i, err)
+		}
+		if _, err := n.log.Append(t.Context(), "notes-a", domain.AnyRevision, proposedOf(t, fmt.Sprint("e", i), work.Spawned{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Prepared(); domain.CodeOf(err) != domain.Unavailable {
+		t.Errorf("want a node that is behind the log not prepared, found %v", err)
 	}
 }

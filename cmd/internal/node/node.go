@@ -139,6 +139,7 @@ type Node struct {
 	keys     *keys
 	tenure   tenure
 	followed domain.Position // up to which FollowOnce has read
+	prepared atomic.Bool     // FollowOnce has loaded what the first command of a term needs
 	relay    *relay.Hub
 	gossip   *gossip.Gossip
 	parts    []any                    // for endpoints; see Lend

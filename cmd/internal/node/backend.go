@@ -325,7 +325,9 @@ func (b backend) Projections(ctx context.Context) (transport.Projections, error)
 }
 
 func (b backend) Shutdown(_ context.Context, reason string, grace time.Duration) error {
-	b.node.StopClaims()
+	if b.node.config.Leadership == nil {
+		b.node.StopClaims() // in a cluster they end once another node leads
+	}
 	if b.node.config.OnShutdown != nil {
 		b.node.config.OnShutdown(reason, grace)
 	}

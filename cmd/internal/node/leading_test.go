@@ -174,6 +174,20 @@ func TestTenure(t *testing.T) {
 	}
 }
 
+// A leader that is asked to stop hands items out until another node leads.
+func TestALeaderStopsWithoutEndingClaims(t *testing.T) {
+	leads := &appointed{}
+	leads.appoint(eventlog.Leader{NodeID: "n1", Term: 1, Self: true})
+	n := running(t, eventlog.NewMemory(), func(c *Config) { c.Leadership = leads })
+	do(t, n, "add", workcmd.AddTask{TaskID: "a", TaskType: "selfplay"})
+	if err := n.Backend().Shutdown(t.Context(), "upgrade", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if claimed := do(t, n, "claim", workcmd.ClaimTasks{NodeID: "w"}); len(claimed.Events) != 1 {
+		t.Errorf("want the item handed out, found %v", claimed.Events)
+	}
+}
+
 // A node that takes over continues from the time of the last event of the others, and
 // counts as away until then.
 func TestClockTakesOver(t *testing.T) {

@@ -222,10 +222,10 @@ type Log interface {
 
 // StreamMeta limits what a stream read shows; the zero value limits nothing.
 type StreamMeta struct {
-	MaxCount       int64           `json:"$maxCount,omitempty"` // newest events kept
-	MaxAge         domain.Seconds  `json:"$maxAge,omitempty"`   // seconds, against the clock of the reader
-	TruncateBefore domain.Revision `json:"$tb,omitempty"`       // revisions below are hidden
-	Tombstone      bool            `json:"$tombstone,omitempty"`
+	MaxCount       int64           `json:"$maxCount,omitempty" doc:"how many of the newest events are shown"`
+	MaxAge         domain.Seconds  `json:"$maxAge,omitempty" doc:"events older than these seconds are hidden, by the clock of the reader"`
+	TruncateBefore domain.Revision `json:"$tb,omitempty" doc:"revisions below are hidden"`
+	Tombstone      bool            `json:"$tombstone,omitempty" doc:"the stream takes no events any more"`
 }
 
 // Curator is a log that can limit its streams.

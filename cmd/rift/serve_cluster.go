@@ -29,6 +29,9 @@ type clusterLog struct {
 
 // openCluster opens a node's part of a replicated log.
 func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, transport *http.Transport, options pebblelog.Options) (*clusterLog, error) {
+	if err := node.CheckComplete(settings.Data); err != nil {
+		return nil, err
+	}
 	transport.MaxIdleConnsPerHost, transport.DisableCompression = 4, true
 	transport.WriteBufferSize = 40 << 10 // a chunk of a stream of messages and its frame are one write
 	client := &http.Client{Transport: transport}

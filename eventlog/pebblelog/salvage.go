@@ -21,7 +21,7 @@ import (
 // revision if an earlier event of the stream is lost.
 //
 // The new folder appears when it is complete. An interrupted Salvage leaves a folder with
-// partialSuffix next to it, which the next Salvage removes.
+// PartialSuffix next to it, which the next Salvage removes.
 func Salvage(ctx context.Context, from, to string, options Options, progress func(done, total int64)) (_ Survey, err error) {
 	options = options.withDefaults()
 	if names, err := options.FS.List(to); err == nil && len(names) > 0 {
@@ -36,7 +36,7 @@ func Salvage(ctx context.Context, from, to string, options Options, progress fun
 	if err != nil {
 		return Survey{}, storageError("salvage of "+from, err)
 	}
-	s := &salvage{options: options, to: to, partial: to + partialSuffix, records: to + recordsSuffix}
+	s := &salvage{options: options, to: to, partial: to + PartialSuffix, records: to + recordsSuffix}
 	s.surveyor = newSurveyor(ctx, options.FS, from, 2*total, progress)
 	if err := errors.Join(options.FS.RemoveAll(s.partial), options.FS.RemoveAll(s.records)); err != nil {
 		return Survey{}, storageError("salvage to "+to, err)
@@ -54,12 +54,12 @@ func Salvage(ctx context.Context, from, to string, options Options, progress fun
 	return s.survey, nil
 }
 
-// Folders next to the new one while it is written: the log, and the records in order of
-// their positions.
-const (
-	partialSuffix = ".partial"
-	recordsSuffix = ".records"
-)
+// PartialSuffix is added to the name of a log's folder until the log is complete, by
+// Salvage and by others that make a log of what they have elsewhere.
+const PartialSuffix = ".partial"
+
+// recordsSuffix names the folder with the records in order of their positions.
+const recordsSuffix = ".records"
 
 // salvage is a surveyor that keeps the records that it finds.
 type salvage struct {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
 )
 
 // Read yields a stream of this node's records.
@@ -36,6 +37,9 @@ func (l *Log) Find(ctx context.Context, stream domain.StreamID, id domain.EventI
 func (l *Log) StreamMeta(ctx context.Context, stream domain.StreamID) (eventlog.StreamMeta, error) {
 	return l.records.StreamMeta(ctx, stream)
 }
+
+// Frontier returns the state of this node's records.
+func (l *Log) Frontier() (pebblelog.Frontier, error) { return l.records.Frontier() }
 
 // PositionAt returns the position of the last event up to a time.
 func (l *Log) PositionAt(ctx context.Context, at time.Time) (domain.Position, error) {

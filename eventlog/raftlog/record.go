@@ -7,7 +7,8 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-// AppendRecord encodes an event for a node that copies the log:
+// AppendRecord encodes an event for a node that copies the log, and for backups, which keep
+// this form for years:
 //
 //	uvarint position, varint revision, text stream, then the event as in an entry
 func AppendRecord(dst []byte, e *domain.Envelope) []byte {

@@ -353,8 +353,11 @@ func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error)
 		return nil, domain.Errorf(domain.Unavailable, "data folder %s: its log is at %s", data, strings.TrimSpace(string(text)))
 	}
 	folder := filepath.Join(data, LogFolder)
-	if entries, err := os.ReadDir(filepath.Join(data, raftlog.EntriesFolder)); err == nil && len(entries) > 0 && !options.ReadOnly {
+	if IsMember(data) && !options.ReadOnly {
 		return nil, domain.Errorf(domain.Conflict, "data folder %s: its log is replicated; serve it with --cluster-key, for what is written here alone no other node would have", data)
+	}
+	if err := CheckComplete(data); err != nil {
+		return nil, err
 	}
 	if entries, err := os.ReadDir(folder); errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
 		if made, err := os.ReadDir(filepath.Join(data, ModelsFolder)); err == nil && len(made) > 0 {
@@ -363,4 +366,24 @@ func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error)
 		}
 	}
 	return pebblelog.Open(folder, options)
+}
+
+// IsMember reports whether a data folder is that of a member of a cluster.
+func IsMember(data string) bool {
+	entries, err := os.ReadDir(filepath.Join(data, raftlog.EntriesFolder))
+	return err == nil && len(entries) > 0
+}
+
+// CheckComplete refuses a data folder to which a log was being restored or salvaged when
+// that was interrupted: a log that began there anew would be taken for the one restored.
+func CheckComplete(data string) error {
+	folder := filepath.Join(data, LogFolder)
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	partial := folder + pebblelog.PartialSuffix
+	if _, err := os.Stat(partial); err != nil {
+		return nil
+	}
+	return domain.Errorf(domain.Conflict, "data folder %s: want a log, found one that was interrupted while it was restored or salvaged; repeat that, or remove %s to begin with an empty log", data, partial)
 }

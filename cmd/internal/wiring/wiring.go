@@ -13,6 +13,7 @@ import (
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/transport"
 	"github.com/ringrift/rift/transport/admin"
+	"github.com/ringrift/rift/transport/backup"
 	"github.com/ringrift/rift/transport/cmaes"
 	"github.com/ringrift/rift/transport/election"
 	"github.com/ringrift/rift/transport/elo"
@@ -54,6 +55,7 @@ var areas = sync.OnceValue(func() []transport.Area {
 		swim.Area(),
 		sshtournament.Area(),
 		report.Area(),
+		backup.Area(),
 	}
 	return append(list, policy.Area(sectionsOf(list)))
 })

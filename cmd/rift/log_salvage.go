@@ -46,7 +46,7 @@ command begins again.`,
 				return err
 			}
 			done := salvaged{From: args[0], To: args[1]}
-			if err := emptyFolder(done.To); err != nil {
+			if err := emptyFolder("salvage to", done.To); err != nil {
 				return err
 			}
 			progress := a.progress("salvaging", "B", 0)
@@ -67,18 +67,18 @@ command begins again.`,
 }
 
 // emptyFolder refuses a folder that contains anything but the remains of an interrupted
-// salvage.
-func emptyFolder(dir string) error {
+// salvage or restoration.
+func emptyFolder(what, dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return domain.Errorf(domain.Invalid, "salvage to %s: %w", dir, err)
+		return domain.Errorf(domain.Invalid, "%s %s: %w", what, dir, err)
 	}
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), "log.") {
-			return hinted(domain.Errorf(domain.Conflict, "salvage to %s: want a folder that is not there yet, or is empty, found %s in it", dir, entry.Name()), "name another folder")
+			return hinted(domain.Errorf(domain.Conflict, "%s %s: want a folder that is not there yet, or is empty, found %s in it", what, dir, entry.Name()), "name another folder")
 		}
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/ringrift/rift/cmd/internal/backup"
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/sshrun"
@@ -177,6 +178,7 @@ func (s *nodeServer) open(shutdown chan<- time.Duration) (*node.Node, *elections
 	}
 	s.rebuild = false
 	n.Lend(reporter{name: s.name, log: n.Backend().Log(), now: n.Moment})
+	n.Lend(backup.Of(s.log))
 	return n, elections, nil
 }
 

@@ -2,6 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +117,29 @@ func TestBackupOfANode(t *testing.T) {
 	if code, ok := esdb.FromError(err); ok || code.Code() != esdb.ErrorCodeStreamDeleted {
 		t.Errorf("want the stream deleted, found %v", err)
 	}
+}
+
+// TestBackupAsksAgain backs up a node through something that loses every other answer.
+func TestBackupAsksAgain(t *testing.T) {
+	data, to := recordedLog(t), filepath.Join(t.TempDir(), "backup")
+	target, err := url.Parse("http://" + serving(t, "--data", data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, frames := httputil.NewSingleHostReverseProxy(target), 0
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/backup/frame" {
+			if frames++; frames%2 == 1 {
+				panic(http.ErrAbortHandler)
+			}
+		}
+		node.ServeHTTP(w, r)
+	}))
+	defer between.Close()
+	if done := backUp(t, to, "--addr", between.URL); done.Added == 0 || frames != 2 {
+		t.Errorf("want all events and a frame asked for twice, found %+v and %d", done, frames)
+	}
+	rift(t, "backup", "verify", to).want(t, exitDone, `"ok": true`, "")
 }
 
 // TestBackupRefuses says what is not backed up or restored, and why.

@@ -45,10 +45,10 @@ not be there yet, be empty, or have a backup of this log; a log that does not co
 it is refused. A backup that is interrupted leaves what FOLDER had before, and the same
 command begins again. Read models are not copied, a node makes them from the log.
 
-A member of a cluster has what it has applied: ask the leader for all of it, or any
-member with --addr naming it. Votes and entries of Raft are never copied, so a restored
-log is that of a node alone. A log on an EventStoreDB is not backed up so: use that
-database's own backup, or ` + "`rift log copy`" + `.`,
+A member of a cluster has what it has applied so far; a backup of the leader has all that
+is acknowledged. Votes and entries of Raft are never copied, so a restored log is that of
+a node alone. A log on an EventStoreDB is not backed up so: use that database's own
+backup, or ` + "`rift log copy`" + `.`,
 		Example: `  rift backup /mnt/backup/rift
   rift backup /mnt/backup/rift --data data
   rift backup verify /mnt/backup/rift

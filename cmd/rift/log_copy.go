@@ -48,7 +48,7 @@ database (streams and types that begin with $) is left out on the way in or out,
 limits of streams stay behind.`,
 		Example: `  rift log copy data 'esdb://127.0.0.1:2113?tls=false'
   rift log copy 'esdb+discover://admin:changeit@db.example:2113?tlsCAFile=ca.crt' debug
-  rift log copy http://gpu-7:8770 backup.jsonl.zst`,
+  rift log copy http://gpu-7:8770 copy.jsonl.zst`,
 		Args: exactly("FROM", "TO"),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			p, err := a.printer()

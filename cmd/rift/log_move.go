@@ -172,7 +172,7 @@ func newLogExport(a *app) *cobra.Command {
 		Short: "Write events as lines to a file",
 		Long: `Writes one event a line, in the shape of GET /events; a name that ends in .zst or
 .gz is packed, and - is standard output. Imported again, they are the same events.`,
-		Example: `  rift log export --data data backup.jsonl.zst
+		Example: `  rift log export --data data events.jsonl.zst
   rift log export --data data --stream task- tasks.jsonl
   rift log export --addr http://gpu-7:8770 - | head`,
 		Args: exactly("FILE"),

@@ -31,7 +31,7 @@ const Format = 2
 // claimFolder locks the folder, which it makes if need be, and checks its format.
 func claimFolder(dir string, o Options) (lock io.Closer, format int, err error) {
 	if !o.ReadOnly {
-		if err := makeFolder(o.FS, dir); err != nil {
+		if err := MakeFolder(o.FS, dir); err != nil {
 			return nil, 0, domain.Errorf(folderCode(err), "log folder %s: %w", dir, err)
 		}
 	} else if names, err := o.FS.List(dir); errors.Is(err, fs.ErrPermission) {
@@ -154,9 +154,9 @@ func buildVersion() string {
 	return "(unknown version)"
 }
 
-// makeFolder creates the folder so that it survives a loss of power: it syncs the entries
-// above the folder; pebble syncs those in it.
-func makeFolder(fs vfs.FS, dir string) error {
+// MakeFolder makes a folder, and those above it that are missing, so that it survives a
+// loss of power. It does not sync what is in the folder.
+func MakeFolder(fs vfs.FS, dir string) error {
 	var above []string
 	for at := fs.PathDir(dir); ; at = fs.PathDir(at) {
 		above = append(above, at)

@@ -125,7 +125,7 @@ func (l *Log) Checkpoint(dir string) (err error) {
 			err = storageError("checkpoint to "+dir, err)
 		}
 	}()
-	if err := makeFolder(st.fs, st.fs.PathDir(dir)); err != nil {
+	if err := MakeFolder(st.fs, st.fs.PathDir(dir)); err != nil {
 		return err
 	}
 	limits, err := readLimitsCount(st.db)

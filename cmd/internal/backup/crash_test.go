@@ -74,8 +74,8 @@ func TestCrashOfABackup(t *testing.T) {
 		if round == 0 {
 			before = 0
 		}
-		all, err := crashed(disk, "backup", uint64(round), func(files vfs.FS) error {
-			_, err := backup.Write(t.Context(), backup.Of(log), "backup", options(files))
+		all, err := crashed(disk, "far", uint64(round), func(files vfs.FS) error {
+			_, err := backup.Write(t.Context(), backup.Of(log), "far/away/backup", options(files))
 			return err
 		})
 		if err != nil || len(all) < 8 {
@@ -83,7 +83,7 @@ func TestCrashOfABackup(t *testing.T) {
 		}
 		seen := map[domain.Position]int{}
 		for _, left := range all {
-			found, err := backup.Verify(t.Context(), "backup", options(left))
+			found, err := backup.Verify(t.Context(), "far/away/backup", options(left))
 			switch code := domain.CodeOf(err); {
 			case err == nil:
 				if len(found.Damage) > 0 || found.Whole != found.Events || found.Events != before && found.Events != events {
@@ -93,12 +93,12 @@ func TestCrashOfABackup(t *testing.T) {
 			case round > 0 || code != domain.NotFound && code != domain.Invalid:
 				t.Fatalf("%s: want what was there before, found %v", left.when, err)
 			}
-			report := write(t, log, "backup", left)
+			report := write(t, log, "far/away/backup", left)
 			if report.Events != events {
 				t.Fatalf("%s: want the backup to be made again, found %+v", left.when, report)
 			}
-			wantWhole(t, left, "backup", events)
-			if names, err := left.List("backup"); err != nil || len(names) != 3+round {
+			wantWhole(t, left, "far/away/backup", events)
+			if names, err := left.List("far/away/backup"); err != nil || len(names) != 3+round {
 				t.Fatalf("%s: want the files of interrupted backups removed, found %v, %v", left.when, names, err)
 			}
 		}
@@ -106,7 +106,7 @@ func TestCrashOfABackup(t *testing.T) {
 			t.Errorf("round %d: want crashes that leave the backup before, found %v", round, seen)
 		}
 		if left := disk.CrashClone(vfs.CrashCloneCfg{}); true {
-			wantWhole(t, left, "backup", events) // it is durable when Write returns
+			wantWhole(t, left, "far/away/backup", events) // it is durable when Write returns
 		}
 		fill(t, log, fmt.Sprint("more", round), 5)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/eventlog/pebblelog"
+	edge "github.com/ringrift/rift/transport/backup"
 )
 
 // told is a log of given events, which no engine would have stored so.
@@ -55,7 +56,7 @@ func TestAGapIsNotBackedUp(t *testing.T) {
 	for _, places := range [][]domain.Position{{1, 2, 4, 5}, {3, 4, 5}} {
 		disk := vfs.NewMem()
 		_, err := backup.Write(t.Context(), backup.Of(told{events: envelopes([]byte("{}"), places...)}), "backup", options(disk))
-		if domain.CodeOf(err) != domain.Corrupt || !strings.Contains(err.Error(), "the log has a gap") {
+		if domain.CodeOf(err) != domain.Corrupt || !strings.Contains(err.Error(), "the log has a gap, and a backup has every position") {
 			t.Errorf("positions %v: want it refused, found %v", places, err)
 		}
 		if found, err := backup.Verify(t.Context(), "backup", options(disk)); err != nil || found.Events != 0 {
@@ -133,5 +134,34 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	slices.Sort(names)
 	if want := []string{"000000000001-000000000005.events", "000000000006-000000000009.events", "LOCK", "MANIFEST.json"}; err != nil || !slices.Equal(names, want) {
 		t.Errorf("want %v, found %v, %v", want, names, err)
+	}
+}
+
+// overtaken is a source that another backup is made of after it told where it ends.
+type overtaken struct {
+	backup.Source
+	meanwhile func()
+}
+
+func (s *overtaken) Frontier(ctx context.Context) (edge.Frontier, error) {
+	frontier, err := s.Source.Frontier(ctx)
+	if s.meanwhile != nil {
+		s.meanwhile()
+		s.meanwhile = nil
+	}
+	return frontier, err
+}
+
+// TestAnotherBackupMeanwhile has a backup overtaken by another one, which has more.
+func TestAnotherBackupMeanwhile(t *testing.T) {
+	disk := vfs.NewMem()
+	log := open(t, disk, "log")
+	fill(t, log, "a", 5)
+	report, err := backup.Write(t.Context(), &overtaken{backup.Of(log), func() {
+		fill(t, log, "b", 5)
+		write(t, log, "backup", disk)
+	}}, "backup", options(disk))
+	if err != nil || report.Added != 0 || report.Events != 10 {
+		t.Errorf("want nothing added to the 10 events there, found %d of %d, %v", report.Added, report.Events, err)
 	}
 }

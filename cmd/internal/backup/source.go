@@ -67,7 +67,7 @@ func (s logSource) Frame(ctx context.Context, from, to domain.Position) ([]byte,
 			return nil, err
 		}
 		if want := from + domain.Position(events); e.Position != want {
-			return nil, domain.Errorf(domain.Corrupt, "want event %d, found event %d after the one before: the log has a gap", want, e.Position)
+			return nil, domain.Errorf(domain.Corrupt, "want event %d next, found event %d: the log has a gap, and a backup has every position", want, e.Position)
 		}
 		one = raftlog.AppendRecord(one[:0], &e)
 		records = append(binary.AppendUvarint(records, uint64(len(one))), one...)

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog/pebblelog"
 	edge "github.com/ringrift/rift/transport/backup"
 )
 
@@ -60,7 +61,7 @@ func Write(ctx context.Context, from Source, dir string, o Options) (_ Report, e
 	if err != nil {
 		return Report{}, err
 	}
-	if err := w.FS.MkdirAll(dir, 0o755); err != nil {
+	if err := pebblelog.MakeFolder(w.FS, dir); err != nil {
 		return Report{}, folderError("backup to "+dir, err)
 	}
 	lock, err := w.FS.Lock(w.FS.PathJoin(dir, lockFile))
@@ -70,6 +71,11 @@ func Write(ctx context.Context, from Source, dir string, o Options) (_ Report, e
 	defer func() { err = errors.Join(err, lock.Close()) }()
 	if err := w.begin(); err != nil {
 		return Report{}, err
+	}
+	if w.report.Events > frontier.Head { // another backup may have added more meanwhile
+		if frontier, err = from.Frontier(ctx); err != nil {
+			return Report{}, err
+		}
 	}
 	if err := w.continues(ctx, frontier.Head); err != nil {
 		return Report{}, err
@@ -126,10 +132,7 @@ func (w *writer) begin() error {
 	m, err := readManifest(w.FS, w.dir)
 	if domain.CodeOf(err) == domain.NotFound && !slices.ContainsFunc(names, partFile.MatchString) {
 		m = Manifest{Format: Format, Digest: chain{}.String(), Written: domain.Instant(w.Now()), WrittenBy: w.WrittenBy, Parts: []Part{}}
-		if err = writeManifest(w.FS, w.dir, m); err == nil {
-			err = syncFolder(w.FS, w.FS.PathDir(w.dir))
-		}
-		if err != nil {
+		if err = writeManifest(w.FS, w.dir, m); err != nil {
 			return folderError("backup to "+w.dir, err)
 		}
 	}
@@ -235,7 +238,7 @@ func (w *writer) copy(ctx context.Context, file vfs.File, part *Part, digest *ch
 		w.Progress("backing up", next-1, part.Last)
 		frame, err := w.from.Frame(ctx, next, part.Last)
 		if err != nil {
-			return err
+			return domain.Errorf(domain.CodeOf(err), "events from position %d on: %w", next, err)
 		}
 		h, records, err := openFrame(frame)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -115,18 +116,20 @@ func appendEvent(dst []byte, e *domain.Envelope) []byte {
 }
 
 // appendPayload copies a payload. A payload of another program may contain
-// line breaks, which a stream of lines cannot carry, or not be JSON at all.
+// line breaks, which a stream of lines cannot carry, or not be JSON at all:
+// then it becomes a string.
 func appendPayload(dst, data []byte) []byte {
 	if len(data) == 0 {
 		return append(dst, "null"...)
+	}
+	if !json.Valid(data) || !utf8.Valid(data) {
+		return appendString(dst, string(data))
 	}
 	if data[0] == '{' && bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 {
 		return append(dst, data...)
 	}
 	var line bytes.Buffer
-	if err := json.Compact(&line, data); err != nil {
-		return appendString(dst, string(data))
-	}
+	_ = json.Compact(&line, data) // it is valid
 	return append(dst, line.Bytes()...)
 }
 

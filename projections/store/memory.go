@@ -46,10 +46,11 @@ func NewMemory(models []projections.Projection, reactors []projections.Reactor, 
 	return m, nil
 }
 
-// Apply decodes and folds the next event. The failure of a handler is an error only with
+// Apply decodes and folds the next event. One at position 0, where no log has an event,
+// may come before all others. The failure of a handler is an error only with
 // Options.Strict.
 func (m *Memory) Apply(e domain.Envelope) error {
-	if e.Position <= m.fold.at.position {
+	if first := m.fold.at == (checkpoint{}) && e.Position == 0; !first && e.Position <= m.fold.at.position {
 		return domain.Errorf(domain.Invalid, "read models: want an event after position %d, found %d", m.fold.at.position, e.Position)
 	}
 	if err := m.fold.apply(&e, decode(m.fold.catalog, m.fold.routes, &e)); err != nil {

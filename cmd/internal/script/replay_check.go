@@ -33,7 +33,7 @@ type checker struct {
 	reached  int             // number of commands, in the order of the outbox, that were run by what the log shows
 	beside   map[string]bool // those among them that may not have been run
 	at       int             // number of commands that were looked at
-	past     *until          // the log on which bus decides
+	past     *AsOf          // the log on which bus decides
 	bus      *commands.Bus
 	later    []consulted // commands whose decision reads the read models
 	out      Checked
@@ -61,7 +61,7 @@ func Check(ctx context.Context, log eventlog.Log, dir string, options ReplayOpti
 	if c.catalog, err = wiring.Catalog(); err != nil {
 		return c.out, err
 	}
-	c.past = &until{Log: log}
+	c.past = &AsOf{Log: log}
 	if c.bus, err = commands.NewBus(c.past, c.catalog, nil, wiring.Specs()...); err != nil {
 		return c.out, err
 	}
@@ -296,7 +296,7 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 		c.later = append(c.later, consulted{entry: kept(entry), command: command, recorded: recorded})
 		return nil
 	}
-	if sameOutcomes(was, now) {
+	if SameOutcomes(was, now) {
 		c.out.Same++
 		return nil
 	}
@@ -308,7 +308,7 @@ func (c *checker) recordedOne(ctx context.Context, entry store.OutboxEntry, comm
 // decision needs read models.
 func (c *checker) decide(ctx context.Context, entry store.OutboxEntry, command domain.Command, at domain.Position, like domain.Envelope) (outcomes []Outcome, refused string, decided bool) {
 	policy := c.policyNamed(like.Meta.Policy, at)
-	c.past.at = at
+	c.past.At = at
 	result, err := c.bus.Try(ctx, domain.Facts{
 		Now: like.Time, Command: entry.CommandID, Node: like.Meta.Node, Actor: reactorActor + entry.Reactor, Causation: entry.EventID.String(),
 		Correlation: entry.Correlation, Term: like.Meta.Term, Seed: node.SeedOf(entry.CommandID), Policy: policy.document, PolicyName: policy.name,

@@ -134,7 +134,7 @@ func (c *checker) decideOne(ctx context.Context, one *consulted, at domain.Posit
 		return nil
 	}
 	one.decided, one.replayed, one.refused = true, outcomes, refused
-	one.settled = sameOutcomes(was, outcomes)
+	one.settled = SameOutcomes(was, outcomes)
 	switch {
 	case !one.settled:
 	case one.recorded == nil:

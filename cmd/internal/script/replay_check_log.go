@@ -37,8 +37,8 @@ func (c *checker) positionOf(ctx context.Context, id domain.EventID, before doma
 	return 0, false, nil
 }
 
-// sameOutcomes reports whether a replay gave what is recorded.
-func sameOutcomes(recorded, replayed []Outcome) bool {
+// SameOutcomes reports whether a replay gave what is recorded.
+func SameOutcomes(recorded, replayed []Outcome) bool {
 	return slices.EqualFunc(recorded, replayed, func(a, b Outcome) bool {
 		return a.Stream == b.Stream && a.Type == b.Type && (bytes.Equal(a.Data, b.Data) || sameDocument(a.Data, b.Data))
 	})
@@ -56,17 +56,17 @@ func sameDocument(a, b []byte) bool {
 	return errA == nil && errB == nil && reflect.DeepEqual(x, y)
 }
 
-// until is a log as it was at a position, for decisions that append nothing.
-type until struct {
+// AsOf is a log as it was at a position, for decisions that append nothing.
+type AsOf struct {
 	eventlog.Log
-	at domain.Position
+	At domain.Position
 }
 
 // Read omits events after the position.
-func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+func (u *AsOf) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
 	return func(yield func(domain.Envelope, error) bool) {
 		for e, err := range u.Log.Read(ctx, stream, from, direction) {
-			if err == nil && e.Position > u.at {
+			if err == nil && e.Position > u.At {
 				if direction == eventlog.Forward {
 					return
 				}
@@ -80,9 +80,9 @@ func (u *until) Read(ctx context.Context, stream domain.StreamID, from domain.Re
 }
 
 // Find omits events after the position.
-func (u *until) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
+func (u *AsOf) Find(ctx context.Context, stream domain.StreamID, id domain.EventID) (domain.Envelope, bool, error) {
 	e, found, err := u.Log.Find(ctx, stream, id)
-	if err != nil || !found || e.Position > u.at {
+	if err != nil || !found || e.Position > u.At {
 		return domain.Envelope{}, false, err
 	}
 	return e, true, nil

@@ -28,7 +28,7 @@ func newWhatif(a *app) *cobra.Command {
 		Short: "Say what would have been decided under another policy",
 		Long: `Decides what a log records again, with other numbers in the policy, and prints the
 decisions that would have been others: what reactors and the clock command, claims,
-adds, and the reports of workers. The log is that of a node (--addr), a data folder,
+adds, reports of workers, and games. The log is that of a node (--addr), a data folder,
 or recorded files. They are listed by how they differ, then by position:
 
   gone     nothing would have been decided, or it would have been refused

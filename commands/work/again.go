@@ -74,6 +74,29 @@ func TryAdd(q *commands.Queue, c AddTask, facts domain.Facts) ([]domain.Event, e
 	return addTask(t, c, facts)
 }
 
+// TryBatch decides the adds of a batch and changes neither the queue nor the log.
+func TryBatch(q *commands.Queue, c AddTasks, facts domain.Facts) ([]domain.Event, error) {
+	c, err := completeBatch(c, facts)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := judgeBatch(q, c, facts)
+	if err != nil {
+		return nil, err
+	}
+	var added []domain.Event
+	for _, step := range steps {
+		if add, accepted := step.(AddTask); accepted {
+			events, err := addTask(work.Task{}, add, facts)
+			if err != nil {
+				return added, err
+			}
+			added = append(added, events...)
+		}
+	}
+	return added, nil
+}
+
 // TryClaim decides the first item of a claim and changes neither the queue nor the log.
 // It returns no event if the node gets nothing.
 func TryClaim(q *commands.Queue, c ClaimTasks, facts domain.Facts) ([]domain.Event, error) {

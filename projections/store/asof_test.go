@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 
@@ -322,5 +323,36 @@ func TestViewsScanLikeMemory(t *testing.T) {
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v\n got %q\nwant %q", span, got, want)
 		}
+	}
+}
+
+// Read models in memory take one event that no log has, before all others.
+func TestMemoryBeginsWithAnEventOfItsOwn(t *testing.T) {
+	m, err := store.NewMemory(models(), nil, shopCatalog(t), store.Options{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(position domain.Position, parcel string) error {
+		return m.Apply(domain.Envelope{
+			Position: position, Stream: domain.Stream("parcel", parcel), ID: domain.DeriveID(parcel, 0), Type: parcelCame{}.EventType(), Version: 1,
+			Event: parcelCame{Parcel: parcel},
+		})
+	}
+	for _, one := range []struct {
+		position domain.Position
+		taken    bool
+	}{{0, true}, {0, false}, {1, true}, {0, false}, {1, false}, {2, true}} {
+		if err := at(one.position, "p"+one.position.String()); (err == nil) != one.taken {
+			t.Errorf("position %d: want it taken: %t, found %v", one.position, one.taken, err)
+		}
+	}
+	if err := m.View(func(v projections.View) error {
+		text, err := dump(v)
+		if !strings.Contains(text, `"p0"`) || v.Position() != 2 {
+			t.Errorf("want the parcel of position 0 and position 2, found %d\n%s", v.Position(), text)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -33,7 +33,7 @@ type checker struct {
 	reached  int             // number of commands, in the order of the outbox, that were run by what the log shows
 	beside   map[string]bool // those among them that may not have been run
 	at       int             // number of commands that were looked at
-	past     *AsOf          // the log on which bus decides
+	past     *AsOf           // the log on which bus decides
 	bus      *commands.Bus
 	later    []consulted // commands whose decision reads the read models
 	out      Checked

@@ -7,8 +7,10 @@ import (
 
 	"github.com/ringrift/rift/cmd/internal/node"
 	"github.com/ringrift/rift/cmd/internal/script"
+	elocmd "github.com/ringrift/rift/commands/elo"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/elo"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/projections"
 	"github.com/ringrift/rift/projections/store"
@@ -34,6 +36,11 @@ func (w *walk) asked(e domain.Envelope, outcome script.Outcome) (asked []domain.
 	case work.Claimed:
 		claim, err := w.claimOf(e, event, outcome)
 		return everywhere(claim), err == nil, err
+	case elo.MatchRecorded:
+		return everywhere(elocmd.RecordMatch{
+			ConfigKey: event.ConfigKey, Participants: event.Participants, Result: elocmd.MatchResult{Ranks: event.Ranks}, GameID: event.GameID,
+			Seed: event.Seed, PlayedAt: event.PlayedAt, Worker: event.Worker,
+		}), true, nil
 	}
 	c, told := workcmd.ReportOf(e.Event)
 	return everywhere(c), told, nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/ringrift/rift/cmd/internal/script"
+	"github.com/ringrift/rift/commands"
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
@@ -17,8 +18,11 @@ type result struct {
 	unknown  bool // it cannot be decided from the log
 }
 
-// notAsked says why a command that is not given in a world comes to nothing there.
-const notAsked = "it is not commanded"
+// Why a command that is not given in a world comes to nothing there.
+const (
+	notAsked = "it is not commanded"
+	notDue   = "it is not due then"
+)
 
 // decideAll decides a command in each world; nil is one that is not given there. The
 // version of the policy is the one that an event names.
@@ -34,6 +38,9 @@ func (w *walk) decideAll(asked []domain.Command, facts domain.Facts, version str
 		}
 		if asked[i] == nil {
 			results[i] = result{outcomes: []script.Outcome{}, refused: notAsked}
+			if facts.Actor == clockActor {
+				results[i].refused = notDue
+			}
 			continue
 		}
 		facts.Policy, facts.PolicyName = one.policyNamed(version), version
@@ -53,6 +60,8 @@ func (w *walk) decide(one *world, c domain.Command, facts domain.Facts) (r resul
 	switch c := c.(type) {
 	case workcmd.AddTask:
 		_ = one.view(func(projections.View) error { events, refused = workcmd.TryAdd(one.queue, c, facts); return nil })
+	case workcmd.AddTasks:
+		_ = one.view(func(projections.View) error { events, refused = workcmd.TryBatch(one.queue, c, facts); return nil })
 	case workcmd.ClaimTasks:
 		_ = one.view(func(projections.View) error { events, refused = workcmd.TryClaim(one.queue, c, facts); return nil })
 	default:
@@ -143,3 +152,28 @@ func kindOf(was, would []script.Outcome) string {
 	}
 	return Other
 }
+
+// folded keeps what streams other than items' fold to, which may be long. They are read
+// as of positions that only grow, and before the events of the command that is decided.
+type folded map[foldedKey]commands.Aggregate
+
+type foldedKey struct {
+	stream domain.StreamID
+	kind   any
+}
+
+// Get returns the aggregate of a stream.
+func (f folded) Get(stream domain.StreamID, kind any, _ string) (aggregate commands.Aggregate, known, wrote bool) {
+	aggregate, known = f[foldedKey{stream, kind}]
+	return aggregate, known, false
+}
+
+// Put stores the aggregate of a stream.
+func (f folded) Put(stream domain.StreamID, kind any, _ domain.Revision, aggregate commands.Aggregate, _ []string, _ int) {
+	if stream.Category() != work.Category {
+		f[foldedKey{stream, kind}] = aggregate
+	}
+}
+
+// Extend does nothing, for nothing is appended.
+func (folded) Extend(domain.StreamID, []domain.Envelope) {}

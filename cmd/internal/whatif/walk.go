@@ -77,6 +77,7 @@ func newWalk(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, q Q
 	if w.bus, err = commands.NewBus(w.log, catalog, nil, wiring.Specs()...); err != nil {
 		return nil, err
 	}
+	w.bus.Aggregates = folded{}
 	add := func(change json.RawMessage, alone *Changed) error {
 		one, err := newWorld(catalog, w.match, change, alone)
 		if err == nil {

@@ -9,7 +9,7 @@
 // it, and nothing is said of that decision.
 //
 // Commands of reactors and of the clock are derived from the log. Those of callers are
-// not recorded; what their events tell again are claims, adds, and reports of holders.
+// not recorded; what their events tell again are claims, adds, reports of holders, and games.
 // The rest is counted by the types of its events. Nodes' levels and callers' refused or
 // empty-handed attempts leave no events and are not seen.
 //

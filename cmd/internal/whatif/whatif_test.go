@@ -178,6 +178,13 @@ same 7, differing 1, unlike 0, untold []
 work.max_attempts 3 => 7: 0 map[] 
 same 8, differing 0, unlike 0, untold []
 `},
+		{"a default that others used", types, []string{"work.max_attempts=7"}, `
+values 2 work.add by ann: TASK_SPAWNED task-a => TASK_SPAWNED task-a
+values 3 work.add by ann: TASK_SPAWNED task-b => TASK_SPAWNED task-b
+values 9 work.add by ann: TASK_SPAWNED task-c => TASK_SPAWNED task-c
+work.max_attempts 3 => 7: 3 map[values:3] 
+same 4, differing 3, unlike 0, untold [{HOST_ONLINE 1} {NODE_REGISTERED 1} {NODE_UNHEALTHY 1} {POLICY_CHANGED 1}]
+`},
 		{"another item", types, []string{`work.scheduling={"types":{"gauntlet":{"class":"bulk"}}}`}, `
 other 6 work.claim by gpu-1: TASK_CLAIMED task-b => TASK_CLAIMED task-a
 work.scheduling  => : 1 map[other:1] 
@@ -324,6 +331,30 @@ command policies.set id=p1
 	}
 	if _, err := Ask(t.Context(), log, Question{}); domain.CodeOf(err) != domain.Invalid {
 		t.Errorf("want a question without a change refused, found %v", err)
+	}
+}
+
+// A decision is decided under the version of the policy that its event names, though
+// another was set in the meantime.
+func TestTheVersionThatAnEventNames(t *testing.T) {
+	log := eventlog.NewMemory()
+	for i, e := range []struct{ stream, kind, command, actor, data string }{
+		{"task-t1", "TASK_SPAWNED", "c1", "ann", `{"task_id":"t1","task_type":"demo","priority":50,"timeout_seconds":5400,"max_attempts":3}`},
+		{"policy-default", "POLICY_CHANGED", "c2", "ann", `{"name":"default","policy":{"work":{"lease_seconds":10}}}`},
+		{"task-t1", "TASK_CLAIMED", "c3", "gpu-1", `{"task_id":"t1","lease":1,"node_id":"gpu-1","deadline":"2026-01-02T03:05:05Z","attempt":1,"decision":{"class":"normal","slots":1,"weight":1000,"virtual_start":0,"turn":0,"rejoined":true,"waited_ms":0,"slots_used":0}}`},
+	} {
+		meta := domain.Meta{Command: e.command, Actor: e.actor, Policy: "policy-default@0"}
+		event := eventlog.Proposed{ID: domain.DeriveID("t", i), Type: e.kind, Version: 1, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Meta: meta, Data: []byte(e.data)}
+		if _, err := log.Append(t.Context(), domain.StreamID(e.stream), domain.AnyRevision, event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `values 3 work.claim by gpu-1: TASK_CLAIMED task-t1 => TASK_CLAIMED task-t1
+work.lease_seconds 10 => 30: 1 map[values:1] 
+same 1, differing 1, unlike 0, untold [{POLICY_CHANGED 1}]
+`
+	if found := ask(t, log, asking("work.lease_seconds=30")).lines(); found != want {
+		t.Errorf("found\n%s", found)
 	}
 }
 

@@ -1,6 +1,8 @@
 package whatif
 
 import (
+	"context"
+	"iter"
 	"slices"
 
 	"github.com/ringrift/rift/cmd/internal/script"
@@ -8,6 +10,7 @@ import (
 	workcmd "github.com/ringrift/rift/commands/work"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/domain/work"
+	"github.com/ringrift/rift/eventlog"
 	"github.com/ringrift/rift/projections"
 )
 
@@ -153,9 +156,13 @@ func kindOf(was, would []script.Outcome) string {
 	return Other
 }
 
-// folded keeps what streams other than items' fold to, which may be long. They are read
-// as of positions that only grow, and before the events of the command that is decided.
-type folded map[foldedKey]commands.Aggregate
+// folded is what streams fold to, as of the event before the command that is decided: of
+// live items what the queue has, of other streams what was folded before. Streams may be
+// long, and are read as of positions that only grow.
+type folded struct {
+	live  *work.Queue
+	other map[foldedKey]commands.Aggregate
+}
 
 type foldedKey struct {
 	stream domain.StreamID
@@ -164,16 +171,39 @@ type foldedKey struct {
 
 // Get returns the aggregate of a stream.
 func (f folded) Get(stream domain.StreamID, kind any, _ string) (aggregate commands.Aggregate, known, wrote bool) {
-	aggregate, known = f[foldedKey{stream, kind}]
+	if kind == any((*work.Task)(nil)) {
+		item, live := f.live.Find(domain.TaskID(stream.ID()))
+		if !live {
+			return aggregate, false, false
+		}
+		return commands.Aggregate{State: item.Task, Revision: item.Revision, Position: f.live.Position()}, true, false
+	}
+	aggregate, known = f.other[foldedKey{stream, kind}]
 	return aggregate, known, false
 }
 
 // Put stores the aggregate of a stream.
 func (f folded) Put(stream domain.StreamID, kind any, _ domain.Revision, aggregate commands.Aggregate, _ []string, _ int) {
-	if stream.Category() != work.Category {
-		f[foldedKey{stream, kind}] = aggregate
+	if kind != any((*work.Task)(nil)) {
+		f.other[foldedKey{stream, kind}] = aggregate
 	}
 }
 
 // Extend does nothing, for nothing is appended.
 func (folded) Extend(domain.StreamID, []domain.Envelope) {}
+
+// past is the log as it was. What the queue has of a live item is all that there is.
+type past struct {
+	script.AsOf
+	live *work.Queue
+}
+
+// Read omits events after the position.
+func (p *past) Read(ctx context.Context, stream domain.StreamID, from domain.Revision, direction eventlog.Direction) iter.Seq2[domain.Envelope, error] {
+	if stream.Category() == work.Category && direction == eventlog.Forward {
+		if item, live := p.live.Find(domain.TaskID(stream.ID())); live && from > item.Revision {
+			return func(func(domain.Envelope, error) bool) {}
+		}
+	}
+	return p.AsOf.Read(ctx, stream, from, direction)
+}

@@ -27,7 +27,7 @@ const (
 // walk is one pass over a log.
 type walk struct {
 	ctx      context.Context
-	log      *script.AsOf
+	log      *past
 	catalog  *domain.Catalog
 	match    *matching.Expressions
 	bus      *commands.Bus
@@ -62,7 +62,7 @@ const maxApart = 4096
 
 func newWalk(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, q Question) (*walk, error) {
 	w := &walk{
-		ctx: ctx, log: &script.AsOf{Log: log}, catalog: catalog, match: matching.New(), q: q, reactors: map[string][]projections.Reactor{},
+		ctx: ctx, log: &past{AsOf: script.AsOf{Log: log}}, catalog: catalog, match: matching.New(), q: q, reactors: map[string][]projections.Reactor{},
 		recorded: map[string]bool{}, awaited: map[string][]domain.Command{}, byKey: map[string]*opened{}, ahead: map[string]*Decision{},
 		untold: map[string]int{}, kept: map[string][]*Decision{},
 		answer: Answer{Kinds: map[string]int{}, Changes: []Changed{}, Untold: []Untold{}, Decisions: []Decision{}},
@@ -77,7 +77,6 @@ func newWalk(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, q Q
 	if w.bus, err = commands.NewBus(w.log, catalog, nil, wiring.Specs()...); err != nil {
 		return nil, err
 	}
-	w.bus.Aggregates = folded{}
 	add := func(change json.RawMessage, alone *Changed) error {
 		one, err := newWorld(catalog, w.match, change, alone)
 		if err == nil {
@@ -92,6 +91,8 @@ func newWalk(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, q Q
 	if err := add(q.Change, nil); err != nil {
 		return nil, err
 	}
+	w.log.live = w.worlds[0].queue.Queue
+	w.bus.Aggregates = folded{w.worlds[0].queue.Queue, map[foldedKey]commands.Aggregate{}}
 	for _, setting := range q.Alone {
 		changed := &Changed{Key: setting.Key, Kinds: map[string]int{}}
 		w.changes = append(w.changes, changed)

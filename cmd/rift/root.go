@@ -116,7 +116,7 @@ Exit codes: 0 done, 1 error, 2 done with findings, 3 conflict, 4 unreachable.`,
 	}
 	add("node", newServe(a), newWorker(a), newPlay(a), newWork(a), newNodes(a), newRelay(a), newCluster(a), newDaemons(a), newSyncs(a), newAlarms(a), newTraining(a), newElo(a), newGauntlet(a), newTournament(a), newSSHTournament(a), newCMAES(a), newStatus(a), newFindings(a), newAdmin(a), newDemo(a))
 	add("node", newPolicies(a))
-	add("log", newLog(a), newBackup(a), newRestore(a), newReplay(a), newAt(a), newBisect(a), newDiff(a), newWhatif(a))
+	add("log", newLog(a), newBackup(a), newRestore(a), newReplay(a), newAt(a), newBisect(a), newDiff(a), newWhatif(a), newStep(a))
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newCalc(a), newSimulate(a), newVersion(a))
 	add("log", newReport(a), newWhy(a), newEffects(a))
 	root.SetHelpFunc(a.help)

@@ -76,7 +76,10 @@ type FieldDiff struct {
 
 // Diff compares two states that fold the same read models, the most telling tables
 // first.
-func Diff(a, b *Follower) ([]TableDiff, error) {
+func Diff(a, b *Follower) ([]TableDiff, error) { return diffTables(a.tables, a.rows, b.rows) }
+
+// diffTables compares the rows of tables, given by what they are about.
+func diffTables(names []string, rowsOfA, rowsOfB func(table string) (map[string]json.RawMessage, error)) ([]TableDiff, error) {
 	found := []TableDiff{}
 	titled := map[string]string{}
 	var tables []string
@@ -84,22 +87,23 @@ func Diff(a, b *Follower) ([]TableDiff, error) {
 		titled[one.table] = one.title
 		tables = append(tables, one.table)
 	}
-	for _, table := range a.tables {
+	for _, table := range names {
 		if titled[table] == "" {
 			tables = append(tables, table)
 		}
 	}
 	for _, table := range tables {
 		one := TableDiff{Table: table, Title: titled[table], Count: map[Change]int{}}
-		inA, err := a.rows(table)
+		inA, err := rowsOfA(table)
 		if err != nil {
 			return nil, err
 		}
-		inB, err := b.rows(table)
+		inB, err := rowsOfB(table)
 		if err != nil {
 			return nil, err
 		}
-		all := maps.Clone(inA)
+		all := map[string]json.RawMessage{}
+		maps.Copy(all, inA)
 		maps.Copy(all, inB)
 		for _, key := range slices.Sorted(maps.Keys(all)) {
 			if row := compare(key, inA[key], inB[key]); row.Change != "" {
@@ -169,14 +173,18 @@ func (f *Follower) rows(table string) (map[string]json.RawMessage, error) {
 			if err != nil {
 				return err
 			}
-			key := row.Key
-			if table == "findings.rows" && len(key) > projections.KeyDigits {
-				key = key[projections.KeyDigits+1:] // without the position of its first evidence
-			}
-			rows[strings.ReplaceAll(key, "\x00", " ")] = slices.Clone(row.Value)
+			rows[subject(table, row.Key)] = slices.Clone(row.Value)
 		}
 		return nil
 	})
+}
+
+// subject is what a row is about, by its key.
+func subject(table, key string) string {
+	if table == "findings.rows" && len(key) > projections.KeyDigits {
+		key = key[projections.KeyDigits+1:] // without the position of its first evidence
+	}
+	return strings.ReplaceAll(key, "\x00", " ")
 }
 
 // compare compares a row of two states; a nil row is not there.

@@ -7,7 +7,8 @@
 // the caller brings the events.
 //
 // Read follower.go (the fold), state.go (what is known after each event), condition.go
-// (expressions over it), search.go (where one becomes true), then diff.go (two states).
+// (expressions over it), search.go (where one becomes true), diff.go (two states), then
+// stepper.go (what one event does).
 package states
 
 import (

@@ -7,3 +7,6 @@ func Shown() (tables []string) {
 	}
 	return tables
 }
+
+// StepperOf makes a stepper of these read models and reactors.
+var StepperOf = newStepper

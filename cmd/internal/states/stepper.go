@@ -50,16 +50,20 @@ type rowChange struct{ before, after *projections.Cell }
 
 // NewStepper makes a stepper at the beginning of a log.
 func NewStepper(catalog *domain.Catalog) (*Stepper, error) {
+	return newStepper(catalog, wiring.Projections(), wiring.Reactors())
+}
+
+func newStepper(catalog *domain.Catalog, models []projections.Projection, reactors []projections.Reactor) (*Stepper, error) {
 	s := &Stepper{catalog: catalog, reactors: map[string][]projections.Reactor{}}
-	var models []projections.Projection
-	for _, model := range wiring.Projections() {
-		models = append(models, s.watched(model))
+	var watched []projections.Projection
+	for _, model := range models {
+		watched = append(watched, s.watched(model))
 	}
-	for _, reactor := range wiring.Reactors() {
+	for _, reactor := range reactors {
 		s.reactors[reactor.Type] = append(s.reactors[reactor.Type], reactor)
 	}
 	var err error
-	s.models, err = store.NewMemory(models, nil, catalog, store.Options{
+	s.models, err = store.NewMemory(watched, nil, catalog, store.Options{
 		Codec:     wiring.FastCodec{},
 		OnFailure: func(f store.Failure) { s.failures = append(s.failures, Failure{f.Handler, f.Err.Error()}) },
 	})

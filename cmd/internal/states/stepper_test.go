@@ -1,7 +1,9 @@
 package states_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +18,9 @@ import (
 	"github.com/ringrift/rift/cmd/internal/states"
 	"github.com/ringrift/rift/cmd/internal/wiring"
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/projections"
 )
 
 // What a step says that an event changes is the difference of the states before and
@@ -146,5 +150,60 @@ func TestStepsTellReactionsAndFailures(t *testing.T) {
 	want := []string{"1 true ", `2 true task_failed work.retry {"task_id":"t1"}`, "3 false decode"}
 	if !slices.Equal(told, want) {
 		t.Errorf("want\n%s\nfound\n%s", strings.Join(want, "\n"), strings.Join(told, "\n"))
+	}
+}
+
+// A row that several handlers write is told as it was before the first and after the
+// last of them. What a handler or a reactor that fails has written or said is not there.
+func TestStepsOfHandlersThatMeet(t *testing.T) {
+	catalog, err := wiring.Catalog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := projections.Table[struct {
+		N int `json:"n"`
+	}]{Name: "test.rows"}
+	adds := func(n int, key string, failure error) projections.Handler {
+		return projections.On(func(tx projections.Tx, _ domain.Envelope, _ nodes.HostOnline) error {
+			row, _, err := table.Get(tx, key)
+			if err != nil {
+				return err
+			}
+			row.N += n
+			return errors.Join(table.Put(tx, key, row), failure)
+		})
+	}
+	broken := errors.New("broken")
+	stepper, err := states.StepperOf(catalog, []projections.Projection{{
+		Name: "test", Version: 1, About: "a test", Tables: []string{table.Name},
+		Handlers: []projections.Handler{adds(1, "a", nil).Named("one"), adds(10, "a", nil).Named("two"), adds(100, "a", broken).Named("three"), adds(1, "b", broken).Named("four")},
+	}}, []projections.Reactor{
+		projections.When("fifth", "fails", nil, func(projections.View, domain.Envelope, nodes.HostOnline) ([]domain.Command, error) {
+			return nil, broken
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`a null {"n":11}`, `a {"n":11} {"n":22}`} {
+		step, err := stepper.Apply(domain.Envelope{
+			Position: domain.Position(i + 1), Stream: "node-a", ID: domain.DeriveID("meet", i), Type: nodes.HostOnline{}.EventType(), Version: 1, Data: []byte(`{"node_id":"a"}`),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, one := range step.Tables {
+			for _, row := range one.Rows {
+				found = append(found, fmt.Sprintf("%s %s %s", row.Key, cmp.Or(string(row.A), "null"), row.B))
+			}
+		}
+		var failed []string
+		for _, f := range step.Failures {
+			failed = append(failed, f.Handler+" "+f.Error)
+		}
+		if strings.Join(found, "; ") != want || strings.Join(failed, "; ") != "three#3 broken; four#4 broken; fifth broken" {
+			t.Errorf("want %s, found %q and %q", want, found, failed)
+		}
 	}
 }

@@ -115,11 +115,6 @@ func (w *walk) run() error {
 	if w.q.To > 0 {
 		last = min(last, w.q.To)
 	}
-	tell := func(at domain.Position) {
-		if w.q.Progress != nil {
-			w.q.Progress(at, 2*last)
-		}
-	}
 	unfit := w.worlds[1].unfit
 	all := w.log.ReadAll(w.ctx, 1, eventlog.Forward, eventlog.Filter{})
 	for e, err := range all {
@@ -137,7 +132,6 @@ func (w *walk) run() error {
 				unfit = nil
 			}
 		}
-		tell(e.Position)
 	}
 	if unfit != nil { // there is no version of the policy that it goes with
 		return unfit
@@ -152,7 +146,9 @@ func (w *walk) run() error {
 		if err := w.event(e); err != nil {
 			return domain.Errorf(domain.CodeOf(err), "event %d: %w", e.Position, err)
 		}
-		tell(last + e.Position)
+		if w.q.Progress != nil {
+			w.q.Progress(e.Position, last)
+		}
 	}
 	return w.close(len(w.open))
 }

@@ -61,7 +61,7 @@ func (w *walk) dueAt(now time.Time) (found dueLists, err error) {
 func (d dueLists) command(id string) (found []domain.Command, everywhere bool) {
 	found, everywhere = make([]domain.Command, len(d.lists)), true
 	for i, list := range d.lists {
-		at := slices.IndexFunc(list, func(t commands.Timed) bool { return t.ID == id })
+		at := slices.IndexFunc(list, func(t commands.Timed) bool { return alike(t.ID) == alike(id) })
 		if at < 0 {
 			everywhere = false
 			continue
@@ -70,6 +70,19 @@ func (d dueLists) command(id string) (found []domain.Command, everywhere bool) {
 	}
 	return found, everywhere && len(d.lists) > 0
 }
+
+// alike returns the id of a command of the clock without what may differ between worlds:
+// an announced level of pressure is numbered by the changes of the level.
+func alike(id string) string {
+	rest, announced := strings.CutPrefix(id, pressureCommands)
+	if _, level, numbered := strings.Cut(rest, "/"); announced && numbered {
+		return pressureCommands + level
+	}
+	return id
+}
+
+// pressureCommands is the prefix of the ids of announcements of pressure.
+const pressureCommands = domain.ClockCommands + "pressure/"
 
 // clocked returns what the clock commands in each world under the id of a recorded
 // command; false if the log does not tell what it was. e is its first event.
@@ -153,7 +166,7 @@ func (w *walk) dueAhead(next domain.Envelope, id string, found dueLists) error {
 	}
 	d := &Decision{Position: w.before.Position, Event: w.before.Type, Time: next.Time, By: clockActor, Command: typeOf(asked), id: id}
 	if w.compare(d, results) {
-		w.ahead[id] = d
+		w.ahead[id], w.alike[alike(id)] = d, d
 	}
 	return nil
 }

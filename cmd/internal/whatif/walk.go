@@ -43,7 +43,8 @@ type walk struct {
 	before   domain.Envelope      // the last event that was folded
 	looked   time.Time            // at the clock
 	dues     dueLists             // of the last look
-	ahead    map[string]*Decision // of the clock, before they are recorded
+	ahead    map[string]*Decision // of the clock, before they are recorded, by the ids of their commands
+	alike    map[string]*Decision // those not recorded yet, by what ids have in common
 	untold   map[string]int
 	kept     map[string][]*Decision
 	answer   Answer
@@ -63,7 +64,7 @@ const maxApart = 4096
 func newWalk(ctx context.Context, log eventlog.Log, catalog *domain.Catalog, q Question) (*walk, error) {
 	w := &walk{
 		ctx: ctx, log: &past{AsOf: script.AsOf{Log: log}}, catalog: catalog, match: matching.New(), q: q, reactors: map[string][]projections.Reactor{},
-		recorded: map[string]bool{}, awaited: map[string][]domain.Command{}, byKey: map[string]*opened{}, ahead: map[string]*Decision{},
+		recorded: map[string]bool{}, awaited: map[string][]domain.Command{}, byKey: map[string]*opened{}, ahead: map[string]*Decision{}, alike: map[string]*Decision{},
 		untold: map[string]int{}, kept: map[string][]*Decision{},
 		answer: Answer{Kinds: map[string]int{}, Changes: []Changed{}, Untold: []Untold{}, Decisions: []Decision{}},
 	}
@@ -210,7 +211,9 @@ func (w *walk) gather(e domain.Envelope) error {
 		known.recorded = append(known.recorded, outcome)
 		return nil
 	}
-	if d := w.ahead[e.Meta.Command]; d != nil {
+	if d := cmp.Or(w.ahead[e.Meta.Command], w.alike[alike(e.Meta.Command)]); d != nil {
+		w.ahead[e.Meta.Command] = d
+		delete(w.alike, alike(d.id))
 		w.recordedLater(d, outcome)
 		return nil
 	}

@@ -160,6 +160,53 @@ tick 10m
 ----
 `
 
+// pressed is a queue that gets long in two steps, and what the clock announces.
+const pressed = `
+command policies.set id=q0
+{"name":"default","policy":{"work":{"soft_limit":4,"recovery_limit":1}},"reason":"a short story"}
+----
+
+command work.add_batch id=q1 actor=ann
+{"items":[{"task_type":"demo"},{"task_type":"demo"},{"task_type":"demo"}]}
+----
+
+tick 10s
+----
+
+command work.add id=q2 actor=ann
+{"task_type":"demo"}
+----
+
+command work.add id=q3 actor=ann
+{"task_type":"demo"}
+----
+
+tick 10s
+----
+`
+
+// upAndDown is a queue whose pressure rises, ends and rises again before it is announced.
+const upAndDown = `
+command policies.set id=u0
+{"name":"default","policy":{"work":{"soft_limit":4,"recovery_limit":2}},"reason":"a short story"}
+----
+
+command work.add_batch id=u1 actor=ann
+{"items":[{"task_type":"demo"},{"task_type":"demo"},{"task_type":"demo"},{"task_type":"demo"}]}
+----
+
+command work.cancel_batch id=u2 actor=ann
+{"task_type":"demo","limit":3}
+----
+
+command work.add_batch id=u3 actor=ann
+{"items":[{"task_type":"demo"},{"task_type":"demo"},{"task_type":"demo"},{"task_type":"demo"}]}
+----
+
+tick 10s
+----
+`
+
 // Each kind of difference, by a log that has it.
 func TestWhatWouldHaveBeenDecided(t *testing.T) {
 	retry, types := told(t, aRetry), told(t, twoTypes)
@@ -213,6 +260,25 @@ same 6, differing 1, unlike 0, untold [{HOST_ONLINE 1} {NODE_REGISTERED 1} {NODE
 gone 10 work.revoke by clock: TASK_REVOKED task-b => it is not due then
 nodes.reassign_grace_seconds 300 => 5000: 1 map[gone:1] 
 same 6, differing 1, unlike 0, untold [{HOST_ONLINE 1} {NODE_REGISTERED 1} {NODE_UNHEALTHY 1} {POLICY_CHANGED 1}]
+`},
+		{"pressure that is announced earlier", told(t, pressed), []string{"work.soft_limit=2"}, `
+earlier 4 work.pressure by clock: BACKPRESSURE_ACTIVATED cluster-main => BACKPRESSURE_ACTIVATED cluster-main
+work.soft_limit 4 => 2: 1 map[earlier:1] 
+same 5, differing 1, unlike 0, untold [{POLICY_CHANGED 1}]
+`},
+		{"pressure with other numbers", told(t, pressed), []string{"work.hard_limit=900"}, `
+values 7 work.pressure by clock: BACKPRESSURE_ACTIVATED cluster-main => BACKPRESSURE_ACTIVATED cluster-main
+work.hard_limit 1000 => 900: 1 map[values:1] 
+same 5, differing 1, unlike 0, untold [{POLICY_CHANGED 1}]
+`},
+		{"pressure that is not announced", told(t, pressed), []string{"work.soft_limit=20"}, `
+gone 7 work.pressure by clock: BACKPRESSURE_ACTIVATED cluster-main => it is not due then
+work.soft_limit 4 => 20: 1 map[gone:1] 
+same 5, differing 1, unlike 0, untold [{POLICY_CHANGED 1}]
+`},
+		{"pressure that changed less often", told(t, upAndDown), []string{"work.recovery_limit=1"}, `
+work.recovery_limit 2 => 1: 0 map[] 
+same 9, differing 0, unlike 0, untold [{TASK_CANCELLED 3} {POLICY_CHANGED 1}]
 `},
 		{"several settings", retry, []string{"work.backoff_base_seconds=1", "work.lease_seconds=30"}, `
 values 2 work.claim by gpu-1: TASK_CLAIMED task-t1 => TASK_CLAIMED task-t1

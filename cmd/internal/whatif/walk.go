@@ -297,8 +297,11 @@ func (w *walk) finish() error {
 			settings[i][setting.Key] = setting.Value
 		}
 	}
-	for _, changed := range w.changes {
+	for i, changed := range w.changes {
 		changed.Before, changed.After = settings[0][changed.Key], settings[1][changed.Key]
+		if changed.After == nil { // several settings at once
+			changed.After = valueAt(w.q.Alone[i].Value, changed.Key)
+		}
 		maps.DeleteFunc(changed.Kinds, func(_ string, n int) bool { return n == 0 })
 		w.answer.Changes = append(w.answer.Changes, *changed)
 	}
@@ -316,4 +319,16 @@ func (w *walk) finish() error {
 		return cmp.Or(cmp.Compare(slices.Index(Kinds, a.Kind), slices.Index(Kinds, b.Kind)), cmp.Compare(a.Position, b.Position), cmp.Compare(a.By, b.By), cmp.Compare(a.id, b.id))
 	})
 	return nil
+}
+
+// valueAt returns the value at a dotted key of a patch; nil if there is none.
+func valueAt(patch json.RawMessage, key string) json.RawMessage {
+	for part := range strings.SplitSeq(key, ".") {
+		var members map[string]json.RawMessage
+		if json.Unmarshal(patch, &members) != nil {
+			return nil
+		}
+		patch = members[part]
+	}
+	return patch
 }

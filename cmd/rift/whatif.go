@@ -45,8 +45,8 @@ A setting that an item has and that was the default counts as left out by who ad
 it. The clock is looked at once in a second of the log's time.
 
 Exit code 2 says that decisions differ. The state is kept in memory, once for the
-recorded policy, once for the changed one, and once for each of several settings:
-about 2 kB for each item that the log ever had.`,
+recorded policy, once for the changed one, and once for each of several settings: of
+1.3 million events with one setting, 2.5 GB in all.`,
 		Example: `  rift whatif --set work.lease_seconds=30 --data data
   rift whatif --set work.max_attempts=5 --set work.backoff_base_seconds=10s incident.jsonl.zst
   rift whatif --set nodes.dead_reason=timeout --from 4211 --to +1000 recorded/*.log

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -57,33 +58,52 @@ func TestDamageAnywhere(t *testing.T) {
 	}
 }
 
+// cloneFS copies the files of a folder. A log that uses them may remove one that it does not
+// need any more between the listing and the copying; then they are listed again.
 func cloneFS(t *testing.T, from *vfs.MemFS) *vfs.MemFS {
 	t.Helper()
-	to := vfs.NewMem()
-	if err := to.MkdirAll(lifeFolder, 0o755); err != nil {
-		t.Fatal(err)
+	for {
+		to := vfs.NewMem()
+		if err := to.MkdirAll(lifeFolder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		names, err := from.List(lifeFolder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := true
+		for _, name := range names {
+			data, err := readFile(from, name)
+			if whole = !errors.Is(err, fs.ErrNotExist); !whole {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			replaceFile(t, to, name, data)
+		}
+		if whole {
+			return to
+		}
 	}
-	names, err := from.List(lifeFolder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		replaceFile(t, to, name, contents(t, from, name))
-	}
-	return to
 }
 
 func contents(t *testing.T, disk vfs.FS, name string) []byte {
 	t.Helper()
-	file, err := disk.Open(disk.PathJoin(lifeFolder, name))
+	data, err := readFile(disk, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := io.ReadAll(file)
-	if err := errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
-	}
 	return data
+}
+
+func readFile(disk vfs.FS, name string) ([]byte, error) {
+	file, err := disk.Open(disk.PathJoin(lifeFolder, name))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(file)
+	return data, errors.Join(err, file.Close())
 }
 
 func replaceFile(t *testing.T, disk vfs.FS, name string, data []byte) {

@@ -66,6 +66,7 @@ the log again from its beginning. With -o json every event is a line.`,
 					return usagef("-o %s: want table, wide, json or jsonl", p.Format)
 				case output.JSON:
 					p.Format = output.JSONL // answers that do not end
+				case output.Table, output.Wide, output.JSONL:
 				}
 				return a.step(c, p, src, flags)
 			})

@@ -96,8 +96,11 @@ That is the root: it answers no event.
 		}
 	}
 	for _, wrong := range []struct{ words, want string }{
-		{"-", "want a log beside the standard input"}, {"--from 7 --data " + folder, "no event stands at or behind --from"}, {"--limit 0 --data " + folder, "--limit: want 1 or more"},
-		{"-o csv --data " + folder, "-o csv: want table, wide, json or jsonl"}, {"--from x --data " + folder, "--from: want a position"},
+		{"-", "want a log beside the standard input"},
+		{"--from 7 --data " + folder, "no event stands at or behind --from"},
+		{"--limit 0 --data " + folder, "--limit: want 1 or more"},
+		{"-o csv --data " + folder, "-o csv: want table, wide, json or jsonl"},
+		{"--from x --data " + folder, "--from: want a position"},
 	} {
 		first("n", strings.Fields(wrong.words)...).want(t, exitError, "", wrong.want)
 	}

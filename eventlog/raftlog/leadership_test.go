@@ -168,8 +168,8 @@ func TestAHandOverThatFailsEnds(t *testing.T) {
 // meanwhile, but not for ever, and not if none can be asked.
 func TestAReadyVoterIsChosen(t *testing.T) {
 	for name, ready := range map[string]func(asked int, voter domain.NodeID) (bool, error){
-		"one is":       func(_ int, voter domain.NodeID) (bool, error) { return voter == "n3", nil },
-		"later":        func(asked int, voter domain.NodeID) (bool, error) { return voter == "n3" && asked > 4, nil },
+		"one is":       func(_ int, voter domain.NodeID) (bool, error) { return voter == "n3", gone(false) },
+		"later":        func(asked int, voter domain.NodeID) (bool, error) { return voter == "n3" && asked > 4, gone(false) },
 		"one answers":  func(_ int, voter domain.NodeID) (bool, error) { return voter == "n3", gone(voter != "n3") },
 		"none is":      func(int, domain.NodeID) (bool, error) { return false, nil },
 		"none answers": func(int, domain.NodeID) (bool, error) { return false, gone(true) },

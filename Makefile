@@ -47,11 +47,9 @@ node-client: ## run EventStoreDB's official Node client against a node, where np
 	then cd $(CURDIR) && RIFT_NODE_CLIENT=$(NODE_CLIENT) $(GO) test -count=1 -timeout 15m -run '^TestNodeClient$$' ./transport/esdbserver; \
 	else echo "node-client is skipped: npm cannot install @eventstore/db-client (see $(NODE_CLIENT)/install.log)"; fi
 
-# endtoend runs a binary that is built without the race detector. The pure rooms have no
-# goroutine, which lint checks; projections/store is not one of them.
-RACELESS := /endtoend$$|/rift/(domain|commands|projections)(/|$$)
+# endtoend runs a binary that is built without the race detector.
 race: sshd ## run the tests under the race detector, long ones in part (needs a C compiler)
-	RAPID_CHECKS=10 CGO_ENABLED=1 $(GO) test -race -timeout 30m ./projections/store/... $$($(GO) list ./... | grep -vE '$(RACELESS)')
+	RAPID_CHECKS=10 CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /endtoend$$)
 
 lint: $(LINT) ## golangci-lint, go vet and the purity guard
 	$(LINT) run ./...

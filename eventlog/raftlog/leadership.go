@@ -100,26 +100,30 @@ const transferLook = 5 * time.Millisecond
 // Transfer hands the leadership to a voter; empty: to one that is ready if there is one,
 // and of several to the one with the most entries. It returns when another node leads. From
 // the choice on, Leader says that this node leads no longer, so that nothing more is
-// decided, and what was proposed before is stored first.
+// decided, and what was proposed before is stored first. If the voter does not take over
+// within an election timeout, this node leads on and chooses again.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
-	if to == "" {
-		to = l.heir(ctx)
-	}
 	defer func() { _ = l.ask(func(r *replica) { r.drainBy = 0 }) }() // a log that has stopped hands nothing over
-	var term uint64
 	ticker := time.NewTicker(transferLook)
 	defer ticker.Stop()
-	for asked := false; ; {
-		changed := l.Changes()
-		if !asked {
-			if err := l.on(ctx, func(r *replica) (err error) {
-				term, asked, err = r.transfer(to, l.idle())
-				return err
-			}); err != nil {
-				return err
-			}
+	chosen, choose, asked := to, true, false
+	for {
+		if choose && to == "" {
+			chosen = l.heir(ctx)
 		}
-		if now := l.Leader(); asked && now.Term > term && now.NodeID != "" {
+		choose = false
+		changed := l.Changes()
+		if err := l.on(ctx, func(r *replica) (err error) {
+			if asked && r.gaveUp() {
+				choose, asked, r.drainBy = true, false, 0
+			} else if !asked {
+				asked, err = r.transfer(chosen, l.idle())
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+		if now := l.Leader(); asked && now.NodeID != "" && now.NodeID != l.replica.node {
 			return nil
 		}
 		select {
@@ -192,30 +196,36 @@ func (l *Log) idle() bool {
 	return len(l.requests) == 0
 }
 
-// transfer begins to hand over the leadership of a term. It returns begun = false while it
-// has to wait: for less than two heartbeats after the election, until another voter
-// answers, and then for a heartbeat at most, until the appends that were made before are
-// applied. idle says that none waits to be proposed.
-func (r *replica) transfer(to domain.NodeID, idle bool) (term uint64, begun bool, err error) {
-	status := r.raw.BasicStatus()
-	if status.RaftState != raft.StateLeader {
-		return 0, false, r.notLeader()
+// transfer begins to hand over the leadership. It returns false while it has to wait: for
+// less than two heartbeats after the election, until another voter answers, and then for a
+// heartbeat at most, until the appends that were made before are applied. idle says that
+// none waits to be proposed.
+func (r *replica) transfer(to domain.NodeID, idle bool) (begun bool, err error) {
+	if r.raw.BasicStatus().RaftState != raft.StateLeader {
+		return false, r.notLeader()
 	}
 	best := furthest(r, to)
 	if best == 0 && r.ticks-r.since.tick < uint64(2*r.ticking.Heartbeat) {
-		return 0, false, nil
+		return false, nil
 	}
 	if best == 0 {
-		return 0, false, domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
+		return false, domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
 	}
 	if r.drainBy == 0 {
 		r.drainBy = r.ticks + uint64(r.ticking.Heartbeat) + 1
 	}
 	if (!idle || len(r.waiting) > 0) && r.ticks < r.drainBy {
-		return 0, false, nil
+		return false, nil
 	}
 	r.raw.TransferLeader(best)
-	return status.GetTerm(), true, nil
+	return true, nil
+}
+
+// gaveUp reports whether the last hand-over of the leadership ended without another leader:
+// Raft ends it after an election timeout.
+func (r *replica) gaveUp() bool {
+	status := r.raw.BasicStatus()
+	return status.RaftState == raft.StateLeader && status.LeadTransferee == raft.None
 }
 
 // repeatTransfer sends MsgTimeoutNow again to the voter that is to lead. The first message

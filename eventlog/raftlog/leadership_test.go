@@ -77,11 +77,11 @@ func TestANewLeaderWaitsToChangeMembers(t *testing.T) {
 // A leader that is told to hand over before a voter could answer it waits for one.
 func TestANewLeaderWaitsToHandOver(t *testing.T) {
 	r := newLeader(t)
-	if _, begun, err := r.transfer("", true); begun || err != nil {
+	if begun, err := r.transfer("", true); begun || err != nil {
 		t.Errorf("want a new leader to wait for an answer, found %t, %v", begun, err)
 	}
 	r.ticks += uint64(2 * patient.Heartbeat)
-	if _, _, err := r.transfer("", true); domain.CodeOf(err) != domain.Conflict {
+	if _, err := r.transfer("", true); domain.CodeOf(err) != domain.Conflict {
 		t.Errorf("want nobody to hand over to, found %v", err)
 	}
 }
@@ -119,7 +119,7 @@ func TestAHandOverWaitsForAppends(t *testing.T) {
 		}
 		r.waiting = map[uint64]*proposal{1: {}}
 		for _, idle := range []bool{true, false} {
-			if _, begun, err := r.transfer("", idle); begun || err != nil {
+			if begun, err := r.transfer("", idle); begun || err != nil {
 				t.Errorf("want what is proposed stored first, found %t, %v", begun, err)
 			}
 			if takes, err := r.takes(); !takes || err != nil {
@@ -134,7 +134,7 @@ func TestAHandOverWaitsForAppends(t *testing.T) {
 			r.waiting[1] = &proposal{}
 			r.ticks += uint64(patient.Heartbeat) + 1
 		}
-		if _, begun, err := r.transfer("", true); !begun || err != nil {
+		if begun, err := r.transfer("", true); !begun || err != nil {
 			t.Errorf("want the other voter asked to lead, found %t, %v", begun, err)
 		}
 		var refused *eventlog.NotLeader
@@ -162,6 +162,29 @@ func TestAHandOverThatFailsEnds(t *testing.T) {
 	cancel()
 	<-ended
 	waitFor(t, logs[0], func(l eventlog.Leader) bool { return l.Address != "" })
+}
+
+// A voter that is asked to lead may be gone: the leader leads on and asks another.
+func TestAnHeirIsGone(t *testing.T) {
+	n, logs := newNetwork(), []*Log(nil)
+	var chosen atomic.Uint64 // whoever was asked first
+	n.lose = func(m *raftpb.Message) bool {
+		if m.GetType() == raftpb.MsgTimeoutNow {
+			chosen.CompareAndSwap(0, m.GetTo())
+		}
+		gone := chosen.Load()
+		return gone != 0 && (m.GetTo() == gone || m.GetFrom() == gone)
+	}
+	for _, m := range names(3) {
+		logs = append(logs, n.open(t, vfs.NewMem(), m, names(3), Ticking{Tick: 10 * time.Millisecond, Heartbeat: 2, Election: 50}))
+	}
+	lead(t, logs[0])
+	if err := logs[0].Transfer(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if leads := raftID(logs[0].Leader().NodeID); leads == chosen.Load() || leads == logs[0].replica.id {
+		t.Errorf("want the third node to lead, found %+v", logs[0].Leader())
+	}
 }
 
 // The leadership goes to a voter that is ready. The leader waits for one, and leads on

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"hash"
 	"io"
 	"time"
 
@@ -28,31 +29,44 @@ type streamAnswer struct {
 // maxAnswerLine limits a line of the answer.
 const maxAnswerLine = 64 << 10
 
-// message returns the signature of a message of a stream.
-func (s Seal) message(part, at uint64, body []byte) []byte {
-	mac := hmac.New(sha256.New, s.key)
-	_, _ = io.WriteString(mac, "rift-message-1\n")
-	_, _ = mac.Write(s.request)
-	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, part))
-	_, _ = mac.Write(binary.BigEndian.AppendUint64(nil, at))
-	_, _ = mac.Write(body)
-	return mac.Sum(nil)
+// messageSigner signs the messages of one stream. It keeps its hash, because setting one up
+// costs as much as hashing a short message.
+type messageSigner struct {
+	mac  hash.Hash
+	head []byte // the same for all messages
+}
+
+// messages returns the signer of the messages of a stream that the request opened.
+func (s Seal) messages() *messageSigner {
+	return &messageSigner{hmac.New(sha256.New, s.key), append([]byte("rift-message-1\n"), s.request...)}
+}
+
+// sign appends the signature of a message.
+func (s *messageSigner) sign(to []byte, part, at uint64, body []byte) []byte {
+	var numbers [16]byte
+	binary.BigEndian.PutUint64(numbers[:8], part)
+	binary.BigEndian.PutUint64(numbers[8:], at)
+	s.mac.Reset()
+	_, _ = s.mac.Write(s.head)
+	_, _ = s.mac.Write(numbers[:])
+	_, _ = s.mac.Write(body)
+	return s.mac.Sum(to)
 }
 
 // appendMessage appends a message and its signature to a stream.
-func appendMessage(to []byte, seal Seal, part uint64, sent time.Time, body []byte) []byte {
+func (s *messageSigner) appendMessage(to []byte, part uint64, sent time.Time, body []byte) []byte {
 	at := uint64(sent.UnixMilli())
 	to = binary.AppendUvarint(binary.AppendUvarint(to, uint64(len(body))), at)
-	return append(append(to, body...), seal.message(part, at, body)...)
+	return s.sign(append(to, body...), part, at, body)
 }
 
 // messageReader reads a stream of messages.
 type messageReader struct {
-	in   *bufio.Reader
-	seal Seal
-	now  func() time.Time
-	part uint64
-	buf  bytes.Buffer
+	in     *bufio.Reader
+	signer *messageSigner
+	now    func() time.Time
+	part   uint64
+	buf    bytes.Buffer
 }
 
 // next returns the next message, which is valid until the following call. io.EOF is the end
@@ -82,7 +96,7 @@ func (m *messageReader) next() ([]byte, error) {
 	}
 	m.part++
 	body, signature := m.buf.Bytes()[:size], m.buf.Bytes()[size:]
-	if !hmac.Equal(m.seal.message(m.part, at, body), signature) {
+	if !hmac.Equal(m.signer.sign(nil, m.part, at, body), signature) {
 		return nil, refuse("signature", domain.Unauthorized, "stream of messages: want message %d of the node that began it, found another", m.part)
 	}
 	return body, checkTime(m.now(), int64(at))

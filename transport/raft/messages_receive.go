@@ -47,7 +47,7 @@ func (h *Handler) messages(w http.ResponseWriter, r *http.Request, from *Sender)
 		w.Header().Set("Connection", "close") // what is not read of a stream is no next request
 	}
 	defer context.AfterFunc(h.ending, in.interrupt)()
-	messages := &messageReader{in: bufio.NewReaderSize(r.Body, streamChunk), seal: from.seal, now: h.verifier.now}
+	messages := &messageReader{in: bufio.NewReaderSize(r.Body, streamChunk), signer: from.seal.messages(), now: h.verifier.now}
 	for {
 		in.await()
 		body, err := messages.next() // the first call makes the server send 100 Continue

@@ -20,13 +20,13 @@ const streamChunk = 32 << 10
 
 // outbound is the body of an open stream of messages, from which the HTTP client reads.
 type outbound struct {
-	lane *lane
-	seal Seal
-	now  func() time.Time
-	ctx  context.Context
-	stop context.CancelCauseFunc
-	idle *time.Timer
-	late *time.Timer // stops the stream if nothing is taken for sendWithin
+	lane   *lane
+	signer *messageSigner
+	now    func() time.Time
+	ctx    context.Context
+	stop   context.CancelCauseFunc
+	idle   *time.Timer
+	late   *time.Timer // stops the stream if nothing is taken for sendWithin
 
 	mu          sync.Mutex
 	closed      bool
@@ -52,9 +52,11 @@ func (p *Peers) stream(l *lane) error {
 	}
 	r.Header.Set("Content-Type", protobufType)
 	r.Header.Set("Expect", "100-continue") // a server that refuses would wait for the end of the stream
-	if s.seal, err = p.signer.Sign(r, l.to, nil); err != nil {
+	seal, err := p.signer.Sign(r, l.to, nil)
+	if err != nil {
 		return err
 	}
+	s.signer = seal.messages()
 	answer, err := p.client.Do(r)
 	if err != nil {
 		return s.why(err)
@@ -160,7 +162,7 @@ func (s *outbound) collect() {
 			s.late.Reset(sendWithin)
 		}
 		s.sent++
-		s.buf = appendMessage(s.buf, s.seal, s.sent, s.now(), o.body)
+		s.buf = s.signer.appendMessage(s.buf, s.sent, s.now(), o.body)
 	}
 	s.left = s.buf
 }

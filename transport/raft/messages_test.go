@@ -64,29 +64,31 @@ func TestBadStreams(t *testing.T) {
 		code   domain.Code
 	}{
 		{"forged", func(seal Seal) []byte {
-			return appendMessage(nil, Seal{[]byte("key"), seal.request}, 2, time.Now(), good)
+			return Seal{[]byte("key"), seal.request}.messages().appendMessage(nil, 2, time.Now(), good)
 		}, domain.Unauthorized},
 		{"of another stream", func(seal Seal) []byte {
-			return appendMessage(nil, Seal{seal.key, []byte("other")}, 2, time.Now(), good)
+			return Seal{seal.key, []byte("other")}.messages().appendMessage(nil, 2, time.Now(), good)
 		}, domain.Unauthorized},
-		{"replayed", func(seal Seal) []byte { return appendMessage(nil, seal, 1, time.Now(), good) }, domain.Unauthorized},
-		{"old", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now().Add(-2*Window), good) }, domain.Unauthorized},
-		{"of the future", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now().Add(2*Window), good) }, domain.Unauthorized},
-		{"left out", func(seal Seal) []byte { return appendMessage(nil, seal, 3, time.Now(), good) }, domain.Unauthorized},
+		{"replayed", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 1, time.Now(), good) }, domain.Unauthorized},
+		{"old", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 2, time.Now().Add(-2*Window), good) }, domain.Unauthorized},
+		{"of the future", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 2, time.Now().Add(2*Window), good) }, domain.Unauthorized},
+		{"left out", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 3, time.Now(), good) }, domain.Unauthorized},
 		{"signed as an answer", func(seal Seal) []byte {
 			sent := uint64(time.Now().UnixMilli())
 			head := binary.AppendUvarint(binary.AppendUvarint(nil, uint64(len(good))), sent)
 			return append(append(head, good...), seal.of(2, append(binary.BigEndian.AppendUint64(nil, sent), good...))...)
 		}, domain.Unauthorized},
-		{"garbage", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now(), []byte("garbage")) }, domain.Invalid},
-		{"of another node", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now(), marshal(t, heartbeat("n3"))) }, domain.Forbidden},
+		{"garbage", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 2, time.Now(), []byte("garbage")) }, domain.Invalid},
+		{"of another node", func(seal Seal) []byte {
+			return seal.messages().appendMessage(nil, 2, time.Now(), marshal(t, heartbeat("n3")))
+		}, domain.Forbidden},
 		{"local to a node", func(seal Seal) []byte {
 			hup := heartbeat("n2")
 			hup.Type = raftpb.MsgHup.Enum()
-			return appendMessage(nil, seal, 2, time.Now(), marshal(t, hup))
+			return seal.messages().appendMessage(nil, 2, time.Now(), marshal(t, hup))
 		}, domain.Invalid},
 		{"too large", func(Seal) []byte { return binary.AppendUvarint(nil, maxAppend+1) }, domain.TooLarge},
-		{"cut off", func(seal Seal) []byte { return appendMessage(nil, seal, 2, time.Now(), good)[:10] }, ""},
+		{"cut off", func(seal Seal) []byte { return seal.messages().appendMessage(nil, 2, time.Now(), good)[:10] }, ""},
 		{"none", func(Seal) []byte { return nil }, ""},
 	} {
 		before := refusals(n.handler)
@@ -118,7 +120,7 @@ func sendStream(t *testing.T, n *node, rest func(Seal) []byte) (last streamAnswe
 	}
 	go func() {
 		// The server may end the stream first.
-		_, _ = out.Write(appendMessage(nil, seal, 1, time.Now(), marshal(t, heartbeat("n2"))))
+		_, _ = out.Write(seal.messages().appendMessage(nil, 1, time.Now(), marshal(t, heartbeat("n2"))))
 		_, _ = out.Write(rest(seal))
 		_ = out.Close()
 	}()
@@ -145,7 +147,7 @@ func TestAStreamEndsWithTheMembership(t *testing.T) {
 		last := sendStream(t, n, func(seal Seal) []byte {
 			n.awaitTaken(t, 1)
 			n.ring.Introduce(raftlog.Configuration{Index: 100, Members: members})
-			return appendMessage(nil, seal, 2, time.Now(), marshal(t, heartbeat("n2")))
+			return seal.messages().appendMessage(nil, 2, time.Now(), marshal(t, heartbeat("n2")))
 		})
 		if last.Problem == nil || last.Problem.Code != domain.Forbidden {
 			t.Errorf("want the stream ended by %+v, found %+v", members, last)
@@ -160,10 +162,10 @@ func TestAStreamOutlivesATerm(t *testing.T) {
 	newer.Term = new(uint64(9))
 	last := sendStream(t, n, func(seal Seal) []byte {
 		n.awaitTaken(t, 1)
-		stream := appendMessage(nil, seal, 2, time.Now(), marshal(t, newer))
+		stream := seal.messages().appendMessage(nil, 2, time.Now(), marshal(t, newer))
 		n.log.Receive(newer)
 		until(t, n.log, func(l eventlog.Leader) bool { return l.Term == 9 })
-		return appendMessage(stream, seal, 3, time.Now(), marshal(t, heartbeat("n2")))
+		return seal.messages().appendMessage(stream, 3, time.Now(), marshal(t, heartbeat("n2")))
 	})
 	if last.Problem != nil || testutil.ToFloat64(n.handler.refused.WithLabelValues(oldTerm)) != 1 {
 		t.Errorf("want the stream to go on after a message of an old term that is counted, found %+v, %v counted", last, testutil.ToFloat64(n.handler.refused.WithLabelValues(oldTerm)))
@@ -284,25 +286,25 @@ func FuzzMessages(f *testing.F) {
 	seal := Seal{[]byte("key"), []byte("request")}
 	at := time.Unix(1_800_000_000, 0)
 	now := func() time.Time { return at }
-	f.Add(appendMessage(appendMessage(nil, seal, 1, at, []byte("one")), seal, 2, at, []byte("two")))
+	f.Add(seal.messages().appendMessage(seal.messages().appendMessage(nil, 1, at, []byte("one")), 2, at, []byte("two")))
 	f.Add([]byte{0})
 	f.Add(binary.AppendUvarint(nil, maxAppend))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		forged := &messageReader{in: bufio.NewReader(bytes.NewReader(stream)), seal: Seal{[]byte("another key"), []byte("request")}, now: now}
+		forged := &messageReader{in: bufio.NewReader(bytes.NewReader(stream)), signer: Seal{[]byte("another key"), []byte("request")}.messages(), now: now}
 		if body, err := forged.next(); err == nil {
 			t.Fatalf("a forged message is taken: %q", body)
 		}
 		if forged.buf.Cap() > 2*len(stream)+2048 {
 			t.Fatalf("%d bytes of a stream made room for %d", len(stream), forged.buf.Cap())
 		}
-		whole := &messageReader{in: bufio.NewReader(bytes.NewReader(stream)), seal: seal, now: now}
+		whole := &messageReader{in: bufio.NewReader(bytes.NewReader(stream)), signer: seal.messages(), now: now}
 		var again []byte
 		for part := uint64(1); ; part++ {
 			body, err := whole.next()
 			if err != nil {
 				break
 			}
-			again = appendMessage(again, seal, part, at, body)
+			again = seal.messages().appendMessage(again, part, at, body)
 		}
 		if len(again) > 0 && !strings.HasPrefix(string(stream), string(again[:1])) {
 			t.Fatal("what was read is not what was sent")

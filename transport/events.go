@@ -1,8 +1,8 @@
 package transport
 
 import (
-	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
@@ -62,26 +61,44 @@ type EventsAnswer struct {
 // the API description.
 func (EventsAnswer) RowTypes() map[string]any { return map[string]any{"events": EventRecord{}} }
 
-// EventRecord describes how an event is written. The JSON itself is made by
+// EventRecord describes how an event is written. Endpoints write the same JSON by
 // appendEvent.
 type EventRecord struct {
-	Position domain.Position `json:"position"`
-	Stream   domain.StreamID `json:"stream"`
-	Revision domain.Revision `json:"revision"`
-	ID       domain.EventID  `json:"id"`
-	Type     string          `json:"type"`
-	Version  int             `json:"version"`
-	Time     time.Time       `json:"time"`
-	Data     json.RawMessage `json:"data"`
-	Meta     domain.Meta     `json:"meta"`
+	Position   domain.Position `json:"position"`
+	Stream     domain.StreamID `json:"stream"`
+	Revision   domain.Revision `json:"revision"`
+	ID         domain.EventID  `json:"id"`
+	Type       string          `json:"type"`
+	Version    int             `json:"version"`
+	Time       time.Time       `json:"time"`
+	Data       json.RawMessage `json:"data" doc:"the payload; a string if it is no JSON"`
+	DataBase64 []byte          `json:"data_base64,omitzero" doc:"the bytes of the payload, where data does not have exactly these"`
+	Meta       domain.Meta     `json:"meta"`
+}
+
+// RecordOf returns the record of an event.
+func RecordOf(e *domain.Envelope) EventRecord {
+	r := EventRecord{
+		Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID,
+		Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta,
+	}
+	exact := false
+	if r.Data, exact = eventlog.AppendPayload(nil, e.Data); !exact {
+		r.DataBase64 = append([]byte{}, e.Data...)
+	}
+	return r
 }
 
 // Envelope returns the event as the log has it.
 func (r EventRecord) Envelope() domain.Envelope {
-	return domain.Envelope{
+	e := domain.Envelope{
 		Position: r.Position, Stream: r.Stream, Revision: r.Revision, ID: r.ID,
 		Type: r.Type, Version: r.Version, Time: r.Time, Meta: r.Meta, Data: r.Data,
 	}
+	if r.DataBase64 != nil {
+		e.Data = r.DataBase64
+	}
+	return e
 }
 
 // Limits of one page of the log.
@@ -108,29 +125,15 @@ func appendEvent(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, `,"time":"`...)
 	dst = e.Time.UTC().AppendFormat(dst, domain.Timestamp)
 	dst = append(dst, `","data":`...)
-	dst = appendPayload(dst, e.Data)
+	dst, exact := eventlog.AppendPayload(dst, e.Data)
+	if !exact {
+		dst = append(dst, `,"data_base64":"`...)
+		dst = append(base64.StdEncoding.AppendEncode(dst, e.Data), '"')
+	}
 	dst = append(dst, `,"meta":`...)
 	// Encoding Meta cannot fail: it is strings and a number.
 	dst, _ = appendJSON(dst, e.Meta)
 	return append(dst, '}')
-}
-
-// appendPayload copies a payload. A payload of another program may contain
-// line breaks, which a stream of lines cannot carry, or not be JSON at all:
-// then it becomes a string.
-func appendPayload(dst, data []byte) []byte {
-	if len(data) == 0 {
-		return append(dst, "null"...)
-	}
-	if !json.Valid(data) || !utf8.Valid(data) {
-		return appendString(dst, string(data))
-	}
-	if data[0] == '{' && bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 {
-		return append(dst, data...)
-	}
-	var line bytes.Buffer
-	_ = json.Compact(&line, data) // it is valid
-	return append(dst, line.Bytes()...)
 }
 
 // chosen is a checked Selection.

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"github.com/ringrift/rift/cmd/internal/output"
-	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/transport"
 )
 
 // printAnswer prints the answer to any query for people: lists of objects as tables,
@@ -82,15 +80,6 @@ func objectsOf(value json.RawMessage) (rows [][]output.Field, is bool) {
 		rows = append(rows, row)
 	}
 	return rows, true
-}
-
-// wireOf is the JSON form of an event. A payload that is not JSON is printed as text.
-func wireOf(e domain.Envelope) transport.EventRecord {
-	data := json.RawMessage(e.Data)
-	if !json.Valid(data) {
-		data, _ = json.Marshal(string(e.Data)) // a string always encodes
-	}
-	return transport.EventRecord{Position: e.Position, Stream: e.Stream, Revision: e.Revision, ID: e.ID, Type: e.Type, Version: e.Version, Time: e.Time, Data: data, Meta: e.Meta}
 }
 
 // asItems adds to every row its JSON, for -o jsonl.

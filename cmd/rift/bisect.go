@@ -147,7 +147,7 @@ func (a *app) bisect(c *cobra.Command, src *source, condition *states.Condition,
 			return found, err
 		}
 		if found.Found {
-			event := wireOf(e)
+			event := transport.RecordOf(&e)
 			found.Event = &event
 			break
 		}

@@ -301,6 +301,6 @@ func (p *parting) meet(a domain.Envelope, inA bool, b domain.Envelope, inB bool)
 func (p *partingSide) add(e domain.Envelope) {
 	p.Count++
 	if len(p.Events) < maxPartingEvents {
-		p.Events = append(p.Events, wireOf(e))
+		p.Events = append(p.Events, transport.RecordOf(&e))
 	}
 }

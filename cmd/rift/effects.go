@@ -95,7 +95,7 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 	if err != nil {
 		return effects{}, noEvent(err)
 	}
-	found := effects{Event: wireOf(e), Effects: []transport.EventRecord{}}
+	found := effects{Event: transport.RecordOf(&e), Effects: []transport.EventRecord{}}
 	answers := map[string]bool{e.ID.String(): true}
 	items := itemsOf{}
 	items.note(found.Event)
@@ -106,7 +106,7 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 		if other.Position%1024 == 0 {
 			t.progress.Set(int64(other.Position))
 		}
-		if cause := items.cause(wireOf(other)); cause == "" || !answers[cause] {
+		if cause := items.cause(transport.RecordOf(&other)); cause == "" || !answers[cause] {
 			continue
 		}
 		if len(found.Effects) == limit {
@@ -114,8 +114,8 @@ func (t *tracer) effects(ctx context.Context, name string, limit int) (effects, 
 			break
 		}
 		answers[other.ID.String()] = true
-		found.Effects = append(found.Effects, wireOf(other))
-		items.note(wireOf(other))
+		found.Effects = append(found.Effects, transport.RecordOf(&other))
+		items.note(transport.RecordOf(&other))
 	}
 	return found, nil
 }

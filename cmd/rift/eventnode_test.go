@@ -28,7 +28,7 @@ func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Enve
 	wires := func(events []domain.Envelope) []transport.EventRecord {
 		list := []transport.EventRecord{}
 		for _, e := range events {
-			list = append(list, wireOf(e))
+			list = append(list, transport.RecordOf(&e))
 		}
 		return list
 	}
@@ -58,7 +58,7 @@ func newEventNode(t *testing.T, history []domain.Envelope, parts [][]domain.Enve
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprint(w, "retry: 1000\n\n: a comment\n\n")
 		for _, e := range parts[at] {
-			line, err := json.Marshal(wireOf(e))
+			line, err := json.Marshal(transport.RecordOf(&e))
 			if err != nil {
 				t.Error(err)
 			}

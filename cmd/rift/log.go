@@ -10,6 +10,7 @@ import (
 	"github.com/ringrift/rift/cmd/internal/output"
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/transport"
 )
 
 func newLog(a *app) *cobra.Command {
@@ -93,7 +94,7 @@ func printEvents(rows *output.Rows, events iter.Seq2[domain.Envelope, error]) er
 	highest := domain.Position(0)
 	for e, err := range events {
 		if err == nil {
-			err = rows.Write(wireOf(e), eventRow(e)...)
+			err = rows.Write(transport.RecordOf(&e), eventRow(e)...)
 		}
 		if err != nil {
 			return errors.Join(err, rows.Close())
@@ -178,7 +179,7 @@ func printTail(ctx context.Context, rows *output.Rows, src *source, s selection,
 	}
 	for e, err := range events {
 		if err == nil {
-			err = rows.Write(wireOf(e), eventRow(e)...)
+			err = rows.Write(transport.RecordOf(&e), eventRow(e)...)
 		}
 		if err != nil {
 			return last, err
@@ -197,7 +198,7 @@ func printFollowed(ctx context.Context, rows *output.Rows, src *source, s select
 			return nil
 		}
 		if s.keeps(e) {
-			if err := rows.Write(wireOf(e), eventRow(e)...); err != nil {
+			if err := rows.Write(transport.RecordOf(&e), eventRow(e)...); err != nil {
 				return err
 			}
 		}

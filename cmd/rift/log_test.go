@@ -74,7 +74,7 @@ func sampleFile(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
 	for _, e := range sampleEvents() {
-		line, err := json.Marshal(wireOf(e))
+		line, err := json.Marshal(transport.RecordOf(&e))
 		if err != nil {
 			t.Fatal(err)
 		}

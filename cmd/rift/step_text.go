@@ -24,7 +24,7 @@ const maxStepData = 600
 // follow.
 func (s *stepping) show() error {
 	step := s.now()
-	event := wireOf(step.Event)
+	event := transport.RecordOf(&step.Event)
 	if s.p.Format == output.JSONL {
 		doc := steppedEvent{event, step.Tables, step.Commands, step.Failures}
 		return s.p.Rows(nil).Write(doc)

@@ -155,7 +155,7 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 	if err != nil {
 		return causes{}, noEvent(err)
 	}
-	found := causes{Event: wireOf(e), Chain: []causeLink{}, Complete: true}
+	found := causes{Event: transport.RecordOf(&e), Chain: []causeLink{}, Complete: true}
 	for len(found.Chain) < limit {
 		if e.Meta.Command != "" {
 			siblings, err := t.siblings(ctx, e)
@@ -169,7 +169,7 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 			if err != nil || !there {
 				return found, err
 			}
-			found.Chain = append(found.Chain, causeLink{Kind: "item", Events: []transport.EventRecord{wireOf(spawned)}})
+			found.Chain = append(found.Chain, causeLink{Kind: "item", Events: []transport.EventRecord{transport.RecordOf(&spawned)}})
 			e = spawned
 			continue
 		}
@@ -183,7 +183,7 @@ func (t *tracer) why(ctx context.Context, name string, limit int) (causes, error
 		default:
 			return found, err
 		}
-		found.Chain = append(found.Chain, causeLink{Kind: "event", Events: []transport.EventRecord{wireOf(cause)}})
+		found.Chain = append(found.Chain, causeLink{Kind: "event", Events: []transport.EventRecord{transport.RecordOf(&cause)}})
 		e = cause
 	}
 	found.Complete = false
@@ -217,7 +217,7 @@ func (t *tracer) siblings(ctx context.Context, of domain.Envelope) ([]transport.
 			return found, err
 		}
 		if e.Stream == of.Stream && e.Meta.Command == of.Meta.Command {
-			found = append(found, wireOf(e))
+			found = append(found, transport.RecordOf(&e))
 		} else if e.Position > of.Position+maxLinks || e.Stream == of.Stream && e.Position > of.Position {
 			break
 		}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/eventlog"
 )
 
 // MaxLine bounds a line in bytes, without its line feed.
@@ -154,26 +155,40 @@ func repeatedKey(object []byte) (key string, twice bool) {
 	return "", false
 }
 
-// payload returns the payload's bytes: compact JSON, or those of data_base64.
+// payload returns the payload's bytes: compact JSON, or those of data_base64. A line of GET
+// /events has both where data alone does not have the bytes.
 func (w wire) payload() ([]byte, error) {
-	switch {
-	case w.Base64 != nil && w.Data != nil:
-		return nil, domain.Errorf(domain.Invalid, "want data or data_base64, found both")
-	case w.Base64 != nil:
-		data, err := base64.StdEncoding.DecodeString(*w.Base64)
-		if err != nil {
-			return nil, domain.Errorf(domain.Invalid, "data_base64: %w", err)
+	if w.Base64 == nil {
+		if w.Data == nil {
+			return nil, domain.Errorf(domain.Invalid, "required")
 		}
-		return data, nil
-	case w.Data == nil:
-		return nil, domain.Errorf(domain.Invalid, "required")
+		return compact(w.Data)
 	}
-	var compact bytes.Buffer
-	compact.Grow(len(w.Data))
-	if err := json.Compact(&compact, w.Data); err != nil {
+	data, err := base64.StdEncoding.DecodeString(*w.Base64)
+	if err != nil {
+		return nil, domain.Errorf(domain.Invalid, "data_base64: %w", err)
+	}
+	if w.Data == nil {
+		return data, nil
+	}
+	shown, err := compact(w.Data)
+	if err != nil {
+		return nil, err
+	}
+	again, _ := eventlog.AppendPayload(nil, data)
+	if again, err = compact(again); err != nil || !bytes.Equal(shown, again) {
+		return nil, domain.Errorf(domain.Invalid, "want the payload that data_base64 has, found %.40q: leave out one of them", shown)
+	}
+	return data, nil
+}
+
+func compact(value []byte) ([]byte, error) {
+	var out bytes.Buffer
+	out.Grow(len(value))
+	if err := json.Compact(&out, value); err != nil {
 		return nil, domain.Errorf(domain.Invalid, "%w", err)
 	}
-	return compact.Bytes(), nil
+	return out.Bytes(), nil
 }
 
 // appendLine appends one event as a line. A payload that is compact JSON in UTF-8 is

@@ -15,30 +15,6 @@ import (
 	"github.com/ringrift/rift/eventlog"
 )
 
-func TestCheckpointIsALog(t *testing.T) {
-	disk := vfs.NewMem()
-	log := openSmall(t, "data/log", disk)
-	fillNumbered(t, log, 500)
-	if err := log.Checkpoint("copies/one"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := log.Append(t.Context(), "task-0", domain.AnyRevision, numbered(900)); err != nil {
-		t.Fatal(err)
-	}
-	one := openSmall(t, "copies/one", disk)
-	var all []int
-	for n := range 500 {
-		all = append(all, n)
-	}
-	checkNumbered(t, one, all, 500)
-	if _, err := one.Append(t.Context(), "task-own", domain.NoStream, numbered(5000)); err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Checkpoint("copies/one"); err == nil {
-		t.Fatal("want a folder that exists refused")
-	}
-}
-
 func TestOneProcessForAFolder(t *testing.T) {
 	dir := t.TempDir()
 	log := openSmall(t, dir, nil)

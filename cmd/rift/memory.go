@@ -28,7 +28,7 @@ const (
 )
 
 // keepState are the tools that keep the state of a log in memory.
-var keepState = []string{"bisect", "diff", "step", "whatif"}
+var keepState = []string{"rift bisect", "rift diff", "rift step", "rift whatif"}
 
 // paceCollection sets the garbage collector for a command, unless the operator set GOGC
 // or GOMEMLIMIT.
@@ -37,7 +37,7 @@ func paceCollection(c *cobra.Command) {
 		return
 	}
 	switch {
-	case c.Name() == "serve", slices.Contains(keepState, c.Name()):
+	case c.Name() == "serve", slices.Contains(keepState, c.CommandPath()):
 		debug.SetGCPercent(nodePace)
 	case c.Name() == "simulate", c.Parent() != nil && c.Parent().Name() == "simulate":
 		debug.SetGCPercent(simulationPace)

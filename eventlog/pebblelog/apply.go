@@ -21,8 +21,9 @@ type Change struct {
 // Apply decides changes in their order, as AppendMany does, and stores the results in one
 // batch together with index. It is for replicated logs: the outcomes depend only on the
 // content of the log and the changes, so logs that apply the same changes in the same
-// order are equal. Apply does not wait for a sync, because the caller has the changes on
-// disk elsewhere; after a crash, Applied returns the index after which to apply again.
+// order are equal. Apply does not sync, because the caller has the changes on disk elsewhere
+// and calls Persist before it forgets them; after a crash, also of the process alone, Applied
+// returns the index after which to apply again.
 // After an error either nothing was stored, or the batch is found after recovery, with its
 // index.
 func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]eventlog.Written, error) {

@@ -22,7 +22,7 @@ func change(stream domain.StreamID, expected domain.Revision, n, after int) Chan
 // the records that are found, and is at least that of the last Persist.
 func TestApplyIsOneBatch(t *testing.T) {
 	disk := vfs.NewCrashableMem()
-	log, err := Open("log", Options{FS: disk, Small: true, Stepped: true})
+	log, err := Open("log", Options{FS: disk, Small: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestNothingIsAppliedAfterAGap(t *testing.T) {
 		}
 		return nil
 	}))
-	log, err := Open("log", Options{FS: disk, Small: true, Stepped: true})
+	log, err := Open("log", Options{FS: disk, Small: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,9 +24,6 @@ type Options struct {
 	// pebble takes the buffers out of the cache, so a cache smaller than the buffers has
 	// no room for blocks. 0 means 128 MiB, 16 MiB read only, 3 MiB with Small.
 	CacheBytes int64
-	// Stepped leaves the sync of what is applied to Persist, so that a simulation decides
-	// what a loss of power takes.
-	Stepped bool
 	// Logger gets the messages of the storage; nil: they are dropped.
 	Logger *slog.Logger
 	// WrittenBy is the version of rift that is written into a new folder.

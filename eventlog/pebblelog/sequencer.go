@@ -47,6 +47,7 @@ type pendingCommit struct {
 	store     *store
 	last      domain.Position // head of the log after the commit
 	limitings uint64          // limitings of the log after the commit
+	applied   uint64          // index of the last Apply before a Persist
 	records   [][]byte        // of the events, in order
 }
 
@@ -111,13 +112,11 @@ func (s *sequencer) commit(g *group, pipeline bool) {
 	}
 }
 
-// apply writes the group of an Apply and shows it. The sync is left to syncInTurn or, in a
-// stepped log, to persist.
+// apply writes the group of an Apply and shows it. The sync is left to persist.
 func (s *sequencer) apply(c *pendingCommit) {
 	err := c.group.undecided()
 	if err == nil {
 		c.noteIndex()
-		s.await(maxPending - 1)
 		err = s.write(c, false)
 	}
 	if err != nil {
@@ -126,26 +125,21 @@ func (s *sequencer) apply(c *pendingCommit) {
 		return
 	}
 	s.show(c)
-	if s.log.options.Stepped {
-		_ = c.batch.Close()
+	_ = c.batch.Close() // it only returns memory to its pool
+}
+
+// persist has syncInTurn sync everything that was applied.
+func (s *sequencer) persist(g *group) {
+	s.await(maxPending - 1)
+	c := &pendingCommit{group: g, store: s.store, batch: s.store.db.NewBatch(), last: s.next - 1, limitings: s.limitings, applied: s.log.applied.Load()}
+	_ = c.batch.LogData(nil, nil) // fails only on an indexed batch
+	if err := s.write(c, false); err != nil {
+		s.await(0)
+		s.broken(c, err)
 		return
 	}
 	s.unsynced++
 	s.written <- c
-}
-
-// persist syncs everything that was applied.
-func (s *sequencer) persist(g *group) {
-	s.await(0)
-	c := &pendingCommit{group: g, store: s.store, batch: s.store.db.NewBatch(), last: s.next - 1, limitings: s.limitings}
-	_ = c.batch.LogData(nil, nil) // fails only on an indexed batch
-	err := s.write(c, true)
-	if err == nil {
-		err = s.publish(c)
-	}
-	if err != nil {
-		s.broken(c, err)
-	}
 }
 
 const maxPending = 4
@@ -172,7 +166,7 @@ func (s *sequencer) syncInTurn() {
 				c.store.fail(err)
 			}
 		}
-		if err != nil && c.group.index == 0 {
+		if err != nil {
 			refuse(c.group, lost(err))
 		}
 		s.synced <- struct{}{}
@@ -180,7 +174,8 @@ func (s *sequencer) syncInTurn() {
 	close(s.synced)
 }
 
-// write writes the batch to the database. Without sync, the caller waits with SyncWait.
+// write writes the batch to the database. Without sync, the caller waits with SyncWait; the
+// batch of an Apply is not synced.
 func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 	if c.batch == nil {
 		return c.store.fatal()
@@ -194,7 +189,7 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 		}
 	}()
 	switch {
-	case c.group.index != 0 && s.log.options.Stepped:
+	case c.group.index != 0:
 		return c.store.db.Apply(c.batch, pebble.NoSync)
 	case sync:
 		return c.store.db.Apply(c.batch, pebble.Sync)
@@ -202,8 +197,8 @@ func (s *sequencer) write(c *pendingCommit, sync bool) (err error) {
 	return c.store.db.ApplyNoSyncWait(c.batch, pebble.Sync)
 }
 
-// publish writes the mark after a group was synced, and shows the group unless it is shown
-// already. If the mark cannot be written, the group is not acknowledged.
+// publish writes the mark after a group was synced, and shows the group. If the mark cannot
+// be written, the group is not acknowledged.
 func (s *sequencer) publish(c *pendingCommit) error {
 	if c.batch != nil {
 		if err := s.marker.say(mark{c.last, c.limitings}); err != nil {
@@ -211,15 +206,12 @@ func (s *sequencer) publish(c *pendingCommit) error {
 		}
 		_ = c.batch.Close() // it only returns memory to its pool
 	}
-	switch {
-	case c.group.index != 0:
-		s.log.persisted.Store(c.group.index)
-	case c.group.persist:
-		s.log.persisted.Store(s.log.applied.Load())
-		close(c.group.done)
-	default:
+	if !c.group.persist {
 		s.show(c)
+		return nil
 	}
+	s.log.persisted.Store(c.applied)
+	close(c.group.done)
 	return nil
 }
 

@@ -59,6 +59,23 @@ func (l *Log) applyAll() {
 	}
 }
 
+// persistAll syncs the records, at most once a tick, until Close. A sync for each entry would
+// take as much of the disk as the entries themselves, and nothing waits for it.
+func (l *Log) persistAll() {
+	for {
+		select {
+		case <-l.unsynced:
+			// A failed disk is noticed by the next entry that is applied; until then each tick
+			// tries again.
+			_ = l.records.Persist(context.Background())
+		case <-l.closing:
+			return
+		case <-l.broken:
+			return
+		}
+	}
+}
+
 // The first and the longest pause between attempts to do a job.
 const (
 	firstPause   = 50 * time.Millisecond

@@ -80,6 +80,7 @@ type Log struct {
 	loops     sync.WaitGroup
 	wake      chan struct{} // holds one token while the loop has something to do
 	jobs      chan struct{} // holds one token while there are jobs
+	unsynced  chan struct{} // holds one token from a tick at which the records were not synced
 
 	mu       sync.Mutex
 	inbox    []*raftpb.Message
@@ -125,6 +126,7 @@ func Open(dir string, options Options) (_ *Log, err error) {
 	ticking := l.replica.ticking
 	l.loops.Go(func() { l.run(ticking.Tick) })
 	l.loops.Go(l.applyAll)
+	l.loops.Go(l.persistAll)
 	return l, nil
 }
 
@@ -176,7 +178,7 @@ func build(dir string, options Options) (_ *Log, err error) {
 	_, _ = rand.Read(nonce[:]) // never fails
 	l := &Log{
 		records: records, transport: options.Transport, ready: options.Ready, logger: options.Logger, closing: make(chan struct{}),
-		wake: make(chan struct{}, 1), jobs: make(chan struct{}, 1), broken: make(chan struct{}),
+		wake: make(chan struct{}, 1), jobs: make(chan struct{}, 1), unsynced: make(chan struct{}, 1), broken: make(chan struct{}),
 	}
 	changes := make(chan struct{})
 	l.changes.Store(&changes)
@@ -215,6 +217,9 @@ func (l *Log) run(tick time.Duration) {
 			l.stop(errClosed())
 			return
 		case <-ticker.C:
+			if l.records.Applied() > l.records.Persisted() {
+				signal(l.unsynced)
+			}
 			err = guard(func() error { l.replica.tick(); return l.step() })
 		case <-l.wake:
 			err = guard(l.step)

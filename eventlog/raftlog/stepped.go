@@ -20,7 +20,6 @@ type Stepped struct{ *Log }
 
 // OpenStepped opens a log like Open, without starting goroutines. Ticking.Tick is not used.
 func OpenStepped(dir string, options Options, wait func(ready func() bool)) (*Stepped, error) {
-	options.Records.Stepped = true
 	l, err := build(dir, options)
 	if err != nil {
 		return nil, err

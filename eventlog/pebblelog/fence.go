@@ -28,9 +28,11 @@ type fencedFS struct {
 
 // Fence returns the file system for a pebble database that is given up at the first error
 // of a file that pebble cannot do without: it calls fail, and refuses all later changes.
-// While failing reports true, it slows down pebble's attempts.
-func Fence(files vfs.FS, failing func() bool, fail func(error)) vfs.FS {
-	return &fencedFS{FS: files, failing: failing, fail: fail}
+// While failing reports true, it slows down pebble's attempts. The caller, too, gives the
+// database up by calling raise.
+func Fence(files vfs.FS, failing func() bool, fail func(error)) (fenced vfs.FS, raise func()) {
+	fs := &fencedFS{FS: files, failing: failing, fail: fail}
+	return fs, fs.raise
 }
 
 // retryPause is the pause before a failed flush, which pebble otherwise repeats at once.

@@ -42,8 +42,8 @@ func (s *sequencer) giveUp() {
 	s.heads.forget()
 }
 
-// ready returns an error unless there is a database that accepts writes.
-func (s *sequencer) ready() error {
+// ready returns an error unless there is a database that accepts a write of a size in bytes.
+func (s *sequencer) ready(size int) error {
 	if s.store != nil && s.store.fatal() != nil {
 		s.giveUp()
 	}
@@ -52,9 +52,11 @@ func (s *sequencer) ready() error {
 			return err
 		}
 	}
-	if err := s.store.flushFailure(); err != nil {
-		// Pebble repeats the flush. Until it succeeds, the memory for writes is not freed,
-		// and a writer would wait for it.
+	err, _ := s.store.room.Failures() // pebble repeats the flush, and frees no memory before it succeeds
+	if err == nil {
+		err = s.store.room.Wait(s.store.db, size)
+	}
+	if err != nil {
 		return domain.Errorf(domain.Unavailable, "the log cannot be written to its tables: %w", err)
 	}
 	return nil

@@ -67,6 +67,7 @@ type salvage struct {
 	options              Options
 	to, partial, records string
 	db                   *pebble.DB
+	room                 *Room
 	batch                *pebble.Batch
 	log                  *Log
 	next                 domain.Position // the next position to be written
@@ -81,6 +82,7 @@ func (s *salvage) gather() error {
 	options := s.options.pebble()
 	options.ReadOnly, options.DisableWAL = false, true
 	options.FS, options.Logger = s.options.FS, storeLogger{store: newStore(s.options), out: s.options.Logger}
+	s.room = NewRoom(options)
 	db, err := pebble.Open(s.records, options)
 	if err != nil {
 		return err
@@ -105,6 +107,9 @@ func (s *salvage) gather() error {
 const salvageBatch = 4 << 20
 
 func (s *salvage) flush() error {
+	if err := s.room.Wait(s.db, s.batch.Len()); err != nil {
+		return err
+	}
 	err := s.batch.Commit(pebble.NoSync)
 	s.batch.Reset()
 	return err

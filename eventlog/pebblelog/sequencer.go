@@ -70,7 +70,7 @@ func (s *sequencer) run() {
 // commit prepares, writes and publishes a group. If it pipelines, syncInTurn syncs and
 // publishes it.
 func (s *sequencer) commit(g *group, pipeline bool) {
-	if err := s.ready(); err != nil {
+	if err := s.ready(g.bytes); err != nil {
 		refuse(g, err)
 		return
 	}

@@ -19,23 +19,23 @@ import (
 // store is one opening of the database. A log uses one at a time. After an I/O error that
 // pebble cannot handle, it is given up and another is opened.
 type store struct {
-	db *pebble.DB
-	fs *fencedFS
+	db   *pebble.DB
+	fs   *fencedFS
+	room *Room
 
-	opened    atomic.Bool
-	mu        sync.Mutex
-	users     int
-	retired   bool
-	closed    chan struct{} // closed when the database is closed
-	closeErr  error
-	failure   error         // the first fatal error
-	broke     chan struct{} // closed with the first fatal error
-	flushFail error         // set while flushes fail
+	opened   atomic.Bool
+	mu       sync.Mutex
+	users    int
+	retired  bool
+	closed   chan struct{} // closed when the database is closed
+	closeErr error
+	failure  error         // the first fatal error
+	broke    chan struct{} // closed with the first fatal error
 }
 
 func newStore(options Options) *store {
 	s := &store{closed: make(chan struct{}), broke: make(chan struct{})}
-	s.fs = &fencedFS{FS: options.FS, failing: func() bool { return s.flushFailure() != nil || s.fatal() != nil }, fail: s.fail}
+	s.fs = &fencedFS{FS: options.FS, failing: func() bool { return s.room.Failing() || s.fatal() != nil }, fail: s.fail}
 	return s
 }
 
@@ -50,6 +50,7 @@ func (s *store) open(dir string, options Options, cache *pebble.Cache) error {
 	p.Cache = cache
 	p.Logger = storeLogger{store: s, out: options.Logger}
 	p.EventListener = s.listener(options.Logger)
+	s.room = NewRoom(p)
 	schedule := newCompactions()
 	p.Experimental.CompactionScheduler = schedule
 	type result struct {
@@ -110,8 +111,7 @@ func probe(fs vfs.FS, dir string) error {
 	return errors.Join(err, file.Sync(), file.Close(), fs.Remove(name))
 }
 
-// listener returns a listener that notes failed flushes. Pebble repeats a flush without
-// end and then blocks writers; the log refuses their appends instead.
+// listener returns a listener that reports what pebble does by itself.
 func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
@@ -120,23 +120,12 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 				runtime.Goexit() // pebble would repeat the flush at once, without end
 			}
 		},
-		FlushEnd: func(info pebble.FlushInfo) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.flushFail = info.Err
-			if info.Err != nil && info.Err.Error() == flushedNothing {
-				s.flushFail = nil
-			}
-		},
 		// The default of pebble ends the process.
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			out.Error("log storage is corrupt", "path", info.Path, "error", info.Details)
 		},
 	}
 }
-
-// flushedNothing is pebble's error for a flush without keys, which is no failure.
-const flushedNothing = "pebble: empty table"
 
 // fail notes an error after which nothing may be written through this store. When it
 // returns, nothing is, and the folder may be opened by another store.
@@ -154,13 +143,6 @@ func (s *store) fatal() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
-}
-
-// flushFailure returns the error of the last flush, nil if it succeeded.
-func (s *store) flushFailure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flushFail
 }
 
 // use keeps the database open until release. It returns false if the store is retired.

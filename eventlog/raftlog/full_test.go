@@ -2,9 +2,12 @@ package raftlog
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -22,9 +25,8 @@ func TestAFullDiskFailsSaving(t *testing.T) {
 		t.Helper()
 		files := vfs.NewCrashableMem()
 		var done atomic.Int64
-		var mended atomic.Bool
 		disk := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsRead || mended.Load() {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsRead {
 				return nil
 			}
 			if n := done.Add(1); full > 0 && n >= full {
@@ -42,7 +44,6 @@ func TestAFullDiskFailsSaving(t *testing.T) {
 				}
 				saved++
 			}
-			mended.Store(true)
 			err = errors.Join(err, s.close())
 		}
 		if full == 0 && err != nil {
@@ -72,4 +73,71 @@ func TestAFullDiskFailsSaving(t *testing.T) {
 	if refused < 20 {
 		t.Errorf("want entries refused by most of 40 full disks, found %d", refused)
 	}
+}
+
+// A disk becomes full while all memtables are, before the first flush has failed. The save
+// that waits for the flush fails, the entries are closed at once, and nothing more is
+// written to their folder, which may be opened again.
+func TestASaveDoesNotWaitForAFlushThatFails(t *testing.T) {
+	const entryBytes = 256 << 10
+	who := identity{storeFormat, "c1", "n1"}
+	synctest.Test(t, func(t *testing.T) {
+		files := vfs.NewMem()
+		release := make(chan struct{})
+		var held, full atomic.Bool
+		var changes atomic.Int64 // after the entries were closed
+		disk := errorfs.Wrap(files, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, ".sst") && held.CompareAndSwap(false, true) {
+				<-release
+			}
+			if op.Kind.ReadOrWrite() == errorfs.OpIsRead {
+				return nil
+			}
+			if full.Load() {
+				return syscall.ENOSPC
+			}
+			changes.Add(1)
+			return nil
+		}))
+		s, err := openStorage(disk, "raft", who, 0, names(1), nopLogger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		saved := 0
+		refused := make(chan error, 1)
+		go func() {
+			for {
+				if err := s.save(nil, []*raftpb.Entry{{Index: new(uint64(saved + 2)), Term: new(uint64(1)), Data: make([]byte, entryBytes)}}); err != nil {
+					refused <- err
+					return
+				}
+				saved++
+			}
+		}()
+		synctest.Wait() // for the save that waits for the flush
+		full.Store(true)
+		close(release)
+		if err := <-refused; !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("want the save refused for the full disk, found %v", err)
+		}
+		full.Store(false)
+		changes.Store(0)
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute) // of the bubble: pebble has closed the database by then
+		if n := changes.Load(); n > 0 {
+			t.Errorf("want nothing written after a failed save, found %d changes", n)
+		}
+		again, err := openStorage(disk, "raft", who, 0, names(1), nopLogger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if saved == 0 || again.last < uint64(saved+1) {
+			t.Errorf("want %d entries, found them up to %d", saved, again.last)
+		}
+		if err := again.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -56,6 +56,8 @@ type dropped struct{ index, term uint64 }
 // used by one goroutine.
 type storage struct {
 	db           *pebble.DB
+	room         *pebblelog.Room
+	raise        func() // refuses all later changes of the folder
 	failed       *failure
 	hard         *raftpb.HardState
 	dropped      dropped
@@ -122,10 +124,15 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 			}
 		}
 	}()
+	failing := func() bool { return s.room.Failing() || s.failed.cause() != nil }
+	fenced, raise := pebblelog.Fence(files, failing, s.failed.note)
+	s.raise = raise
 	options := &pebble.Options{
-		FS: pebblelog.Fence(files, func() bool { return s.failed.cause() != nil }, s.failed.note), FormatMajorVersion: pebble.FormatValueSeparation, MemTableSize: storeBuffers / 2, CacheSize: storeBuffers,
+		FS: fenced, FormatMajorVersion: pebble.FormatValueSeparation, CacheSize: storeBuffers,
+		MemTableSize: storeBuffers / 2, MemTableStopWritesThreshold: 3, L0StopWritesThreshold: 12,
 		Logger: storeLogger{logger, s.failed}, DisableTableStats: true,
 	}
+	s.room = pebblelog.NewRoom(options)
 	pebblelog.Thrifty(options, dir)
 	s.db, err = pebble.Open(dir, options)
 	if err == nil {
@@ -338,10 +345,14 @@ func (s *storage) commit(batch *pebble.Batch, sync bool) (err error) {
 		}
 		if err != nil {
 			s.failed.note(err)
+			s.raise()
 			err = domain.Errorf(domain.Unavailable, "entries of the replicated log: %w", err)
 		}
 	}()
 	if err := s.failed.cause(); err != nil {
+		return err
+	}
+	if err := s.room.Wait(s.db, batch.Len()); err != nil {
 		return err
 	}
 	options := pebble.NoSync

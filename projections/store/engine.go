@@ -21,8 +21,12 @@ import (
 // replays have folders beside it.
 const rowsFolder = "rows"
 
-// memTables is the number of memtables that may exist before commits wait for a flush.
+// memTables is the number of memtables that may exist. Commits wait for a flush while the
+// last one has been begun and no other was flushed.
 const memTables = 3
+
+// flushedFiles is the number of files of level 0 at which commits wait for compactions.
+const flushedFiles = 2 * deferredFlushes
 
 // memTableSize is the size of a memtable. A smaller one is searched faster; a larger one
 // keeps more versions of a row off the disk.
@@ -44,15 +48,18 @@ func (o Options) memTableSize() uint64 {
 // batches that were not flushed, and they are folded again. Without one, a full disk
 // only stops flushes, which Pebble retries until there is room. It would not survive a
 // failed write to a write-ahead log.
+//
+// The limits at which Pebble makes commits wait are switched off: nothing ends such a wait
+// while flushes fail, not even Close. Commits wait in writable instead.
 func openPebble(dir string, o Options, health *health, compactions *compactions) (db *pebble.DB, err error) {
 	options := &pebble.Options{
 		FS:                          delayFS{o.FS, health},
 		FormatMajorVersion:          pebble.FormatColumnarBlocks,
 		DisableWAL:                  true,
 		MemTableSize:                o.memTableSize(),
-		MemTableStopWritesThreshold: memTables,
+		MemTableStopWritesThreshold: math.MaxInt32,
 		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       2 * deferredFlushes,
+		L0StopWritesThreshold:       math.MaxInt32,
 		// Memtables are counted in the cache, so this bounds both together.
 		CacheSize: o.CacheBytes,
 		Logger:    logger{o.Logger, health},
@@ -61,13 +68,16 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 				if health.failed(err) {
 					o.Logger.Error("read models: writing to disk failed", "error", err)
 				}
+				health.progress()
 			},
 			FlushEnd: func(info pebble.FlushInfo) {
 				if info.Err == nil { // otherwise there was nothing to flush, or BackgroundError is called
 					health.recovered()
 					compactions.flushed()
 				}
+				health.progress()
 			},
+			CompactionEnd: func(pebble.CompactionInfo) { health.progress() },
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				if health.harmed(info.Details) {
 					o.Logger.Error("read models are corrupt on disk", "path", info.Path, "error", info.Details)
@@ -83,7 +93,6 @@ func openPebble(dir string, o Options, health *health, compactions *compactions)
 	if o.throwAway {
 		// A throw-away store is closed before compactions pay off.
 		options.DisableAutomaticCompactions = true
-		options.L0StopWritesThreshold = math.MaxInt32
 	}
 	for i := range options.Levels {
 		options.Levels[i].BlockSize = 32 << 10
@@ -125,9 +134,27 @@ type health struct {
 	fatal error         // after it the store has to be opened again before it can write
 	harm  error         // damaged data that a read or a compaction found
 	met   chan struct{} // closed when harm is set
+	ended chan struct{} // closed and replaced when a flush or compaction has ended
 }
 
-func newHealth() *health { return &health{met: make(chan struct{})} }
+func newHealth() *health {
+	return &health{met: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// progress wakes those who wait for a flush or a compaction.
+func (h *health) progress() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.ended)
+	h.ended = make(chan struct{})
+}
+
+// next returns a channel that is closed when another flush or compaction has ended.
+func (h *health) next() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended
+}
 
 // harmed notes damaged data and reports whether it is the first.
 func (h *health) harmed(err error) bool {
@@ -206,33 +233,44 @@ func (fs delayFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 // Unwrap gives the file system inside.
 func (fs delayFS) Unwrap() vfs.FS { return fs.FS }
 
-// stallPoll is the time between two checks of a commit that waits for the disk.
+// stallPoll is the pause before a failed flush, and the time between two checks of a
+// snapshot that waits for one.
 const stallPoll = 50 * time.Millisecond
 
-// writable waits while a commit would block in Pebble because flushes fail. Pebble
-// itself would not stop waiting when ctx ends.
+// writable waits while Pebble holds as much as it may. While flushes fail, the wait also
+// ends with ctx.
 func (s *Store) writable(ctx context.Context) error {
 	told := false
 	for {
+		ended := s.health.next()
 		flush, fatal := s.health.state()
 		if fatal != nil {
 			return s.Health()
 		}
-		if flush == nil || s.db.Metrics().MemTable.Count < memTables-1 {
+		if s.roomy() {
 			return nil
+		}
+		if flush == nil {
+			<-ended
+			continue
 		}
 		if !told {
 			told = true
 			s.options.Logger.Warn("following the log waits for the disk", "error", flush)
 		}
-		timer := time.NewTimer(stallPoll)
 		select {
-		case <-timer.C:
+		case <-ended:
 		case <-ctx.Done():
-			timer.Stop()
 			return s.Health()
 		}
 	}
+}
+
+// roomy reports whether Pebble may take another batch before a flush or a compaction ends.
+func (s *Store) roomy() bool {
+	m := s.db.Metrics()
+	return m.MemTable.Size <= (memTables-1)*s.options.memTableSize() &&
+		(s.options.throwAway || m.Levels[0].Sublevels < flushedFiles)
 }
 
 // logger is Pebble's logger; it writes to slog.

@@ -17,6 +17,7 @@ import (
 	fastjson "github.com/goccy/go-json"
 
 	"github.com/ringrift/rift/domain"
+	"github.com/ringrift/rift/domain/admin"
 	"github.com/ringrift/rift/domain/nodes"
 	"github.com/ringrift/rift/domain/work"
 	"github.com/ringrift/rift/eventlog"
@@ -44,7 +45,7 @@ func queueModels() []projections.Projection {
 
 func queueCatalog(t testing.TB) *domain.Catalog {
 	t.Helper()
-	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), nodes.Events(), domain.PolicyEvents(nil))
+	catalog, err := domain.NewCatalog(fastCodec{}, work.Events(), nodes.Events(), admin.Events(), domain.PolicyEvents(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

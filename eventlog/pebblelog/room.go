@@ -21,6 +21,7 @@ type Room struct {
 	mu         sync.Mutex
 	flush      error // of the last flush, nil if it succeeded
 	compaction error // of the last compaction
+	repeated   bool  // the last of either failed like the one before it
 }
 
 // NewRoom takes over the limits of a database, which the options must set. The last of the
@@ -51,6 +52,7 @@ const flushedNothing = "pebble: empty table"
 
 func (r *Room) end(last *error, err error) {
 	r.mu.Lock()
+	r.repeated = err != nil && *last != nil
 	*last = err
 	r.mu.Unlock()
 	select {
@@ -71,6 +73,14 @@ func (r *Room) Failures() (flush, compaction error) {
 func (r *Room) Failing() bool {
 	flush, compaction := r.Failures()
 	return flush != nil || compaction != nil
+}
+
+// Repeated reports whether the last flush or compaction failed, and the one before it.
+// While a disk is full there are fifty a second.
+func (r *Room) Repeated() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.repeated
 }
 
 // Wait waits until the database has room for a batch of a size in bytes. It returns an

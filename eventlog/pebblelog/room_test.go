@@ -1,8 +1,10 @@
 package pebblelog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -56,7 +58,8 @@ func TestAnAppendDoesNotWaitForAFlushThatFails(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					files := vfs.NewCrashableMem()
 					disk := &slowDisk{release: make(chan struct{}), fails: fails}
-					log, err := Open("log", Options{FS: errorfs.Wrap(files, disk), Small: true})
+					var said bytes.Buffer
+					log, err := Open("log", Options{FS: errorfs.Wrap(files, disk), Small: true, Logger: slog.New(slog.NewTextHandler(&said, nil))})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -94,10 +97,15 @@ func TestAnAppendDoesNotWaitForAFlushThatFails(t *testing.T) {
 						}
 						acknowledged++
 					}
+					time.Sleep(time.Second) // of the bubble, for further attempts
 					lost := files.CrashClone(vfs.CrashCloneCfg{})
 					_ = log.Close() // its disk failed
 					if waited := time.Since(began); waited > time.Minute {
 						t.Errorf("want the append and Close to return soon, waited %v", waited)
+					}
+					synctest.Wait()
+					if n := strings.Count(said.String(), "\n"); n > 10 {
+						t.Errorf("want repeated failures logged once, found %d lines:\n%s", n, said.String())
 					}
 					again := openSmall(t, "log", lost)
 					if head, err := again.Head(t.Context()); err != nil || int(head) < acknowledged || acknowledged == 0 {

@@ -115,7 +115,9 @@ func probe(fs vfs.FS, dir string) error {
 func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			out.Error("log storage", "error", err)
+			if !s.room.Repeated() {
+				out.Error("log storage", "error", err)
+			}
 			if !s.opened.Load() && s.fatal() != nil {
 				runtime.Goexit() // pebble would repeat the flush at once, without end
 			}

@@ -70,6 +70,7 @@ func Open(dir string, options Options) (_ *Log, err error) {
 		written: make(chan *pendingCommit, maxPending), synced: make(chan struct{}, maxPending),
 	}
 	st := newStore(options)
+	st.once = true
 	ends, err := l.openStore(st)
 	if err != nil {
 		l.cache.Unref()

@@ -196,3 +196,31 @@ func TestAWriteDoesNotWaitForACompactionThatFails(t *testing.T) {
 	disk.full.Store(false)
 	eventually(t, "write once there is room", write)
 }
+
+// A log whose write-ahead log has to be written to tables is not opened on a disk that has
+// no room for them, and is opened once it has.
+func TestOpenDoesNotWaitForAFlushThatFails(t *testing.T) {
+	files := vfs.NewCrashableMem()
+	log := openSmall(t, "log", files)
+	const events = 8 // less than the memtables hold
+	for i := range events {
+		if _, err := log.Append(t.Context(), "box-1", domain.AnyRevision, large(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var full atomic.Bool
+	full.Store(true)
+	disk := errorfs.Wrap(files.CrashClone(vfs.CrashCloneCfg{}), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	if _, err := Open("log", Options{FS: disk, Small: true}); domain.CodeOf(err) != domain.Unavailable || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("want the full disk as the reason, found %v", err)
+	}
+	full.Store(false)
+	if head, err := openSmall(t, "log", disk).Head(t.Context()); err != nil || head != events {
+		t.Errorf("want %d events once there is room, found %d, %v", events, head, err)
+	}
+}

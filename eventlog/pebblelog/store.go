@@ -22,6 +22,7 @@ type store struct {
 	db   *pebble.DB
 	fs   *fencedFS
 	room *Room
+	once bool // a flush that fails ends the opening; otherwise pebble repeats it
 
 	opened   atomic.Bool
 	mu       sync.Mutex
@@ -117,6 +118,9 @@ func (s *store) listener(out *slog.Logger) *pebble.EventListener {
 		BackgroundError: func(err error) {
 			if !s.room.Repeated() {
 				out.Error("log storage", "error", err)
+			}
+			if flush, _ := s.room.Failures(); flush != nil && s.once && !s.opened.Load() {
+				s.fail(err)
 			}
 			if !s.opened.Load() && s.fatal() != nil {
 				runtime.Goexit() // pebble would repeat the flush at once, without end

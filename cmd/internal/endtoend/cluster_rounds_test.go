@@ -309,7 +309,8 @@ func (r *rounds) starve(victim string) (end func()) {
 	}
 }
 
-// end stops the clients, has every item done, and stops the nodes once they agree.
+// end stops the clients, has every item done, and stops the nodes once they agree, in every
+// second case after all of them were killed.
 func (r *rounds) end() {
 	r.t.Helper()
 	r.stopped.Store(true)
@@ -328,13 +329,19 @@ func (r *rounds) end() {
 		})
 	}
 	r.agree()
-	gently := r.random.IntN(2) == 0
-	for _, name := range members {
-		if gently {
-			r.nodes[name].stop(syscall.SIGTERM)
-		} else {
+	if r.random.IntN(2) == 0 {
+		for _, name := range members {
 			r.nodes[name].kill()
+			r.nodes[name] = nil
 		}
+		// What was applied last may be in the entries alone. It is applied again before a
+		// leader decides anything.
+		r.startAll()
+		r.within(order{r.crowd + "-again", "/policies/default", quickly(roundLease).body})
+		r.agree()
+	}
+	for _, name := range members {
+		r.nodes[name].stop(syscall.SIGTERM)
 		r.nodes[name] = nil
 	}
 }

@@ -19,12 +19,21 @@ func (a *app) logger(settings config.Serve) (logger *slog.Logger, flush func(), 
 		return nil, nil, domain.Errorf(domain.Invalid, "log level %q: %w", settings.LogLevel, err)
 	}
 	lines := &lineWriter{out: a.stderr}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: errorText}
 	var handler slog.Handler = slog.NewTextHandler(lines, options)
 	if settings.LogFormat == "json" || settings.LogFormat == "auto" && !output.IsTerminal(a.stderr) {
 		handler = slog.NewJSONHandler(lines, options)
 	}
 	return slog.New(urgent{handler, lines}), lines.flush, nil
+}
+
+// errorText writes an error as what it says. The text handler formats it with %+v, for which
+// errors of pebble give a stack trace.
+func errorText(_ []string, a slog.Attr) slog.Attr {
+	if err, is := a.Value.Any().(error); is && a.Value.Kind() == slog.KindAny {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }
 
 // How long a line may wait for others to be written with it, and how many bytes may

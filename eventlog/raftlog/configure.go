@@ -69,18 +69,8 @@ func (r *replica) change(admission Admission, wishes []Reconfiguration) (*raftpb
 			after[at].Learner = false
 		case w.Wish == WishLearner:
 			single.Type = raftpb.ConfChangeAddLearnerNode.Enum()
-			if at < 0 {
-				if w.Member.Address == "" {
-					return nil, domain.Errorf(domain.Invalid, "node %s: want the address of its endpoints", w.Member.Node)
-				}
-				at, after = len(after), append(after, w.Member)
-			}
-			if after[at].Key != w.Member.Key && w.Member.Key != "" {
-				return nil, domain.Errorf(domain.Conflict, "node %s is a member with another key; remove it before another takes its name", w.Member.Node)
-			}
-			after[at].Learner = true
-			if w.Member.Address != "" {
-				after[at].Address = w.Member.Address
+			if after, err = follows(after, at, w.Member); err != nil {
+				return nil, err
 			}
 		default:
 			return nil, domain.Errorf(domain.Invalid, "node %s: want a known wish, found %d", w.Member.Node, w.Wish)
@@ -96,6 +86,33 @@ func (r *replica) change(admission Admission, wishes []Reconfiguration) (*raftpb
 	}
 	change.Context = text
 	return change, nil
+}
+
+// follows returns the members with one of them as a learner; at is its index, or less than
+// 0 if it is to be added. A member with a key is one that is added, maybe for the second
+// time: that does not take the vote of a node of its name.
+func follows(members []Member, at int, m Member) ([]Member, error) {
+	if at < 0 && m.Address == "" {
+		return nil, domain.Errorf(domain.NotFound, "node %s is no member of this cluster", m.Node)
+	}
+	if other := slices.IndexFunc(members, func(o Member) bool { return m.Address != "" && o.Node != m.Node && o.Address == m.Address }); other >= 0 {
+		return nil, domain.Errorf(domain.Conflict, "node %s: want an address of its own, found %s, which is that of %s", m.Node, m.Address, members[other].Node)
+	}
+	if at < 0 {
+		at, members = len(members), append(members, m)
+		members[at].Learner = true
+	}
+	switch {
+	case m.Key != "" && members[at].Key != m.Key:
+		return nil, domain.Errorf(domain.Conflict, "node %s is a member with another key; remove it before another takes its name", m.Node)
+	case m.Key != "" && !members[at].Learner:
+		return nil, domain.Errorf(domain.Conflict, "node %s is a member already, and votes; want a new name to add a node, or demote this one first", m.Node)
+	}
+	members[at].Learner = true
+	if m.Address != "" {
+		members[at].Address = m.Address
+	}
+	return members, nil
 }
 
 // decodeContext reads the context of a change. Older builds wrote only the members.

@@ -101,8 +101,12 @@ const transferLook = 5 * time.Millisecond
 // and of several to the one with the most entries. It returns when another node leads. From
 // the choice on, Leader says that this node leads no longer, so that nothing more is
 // decided, and what was proposed before is stored first. If the voter does not take over
-// within an election timeout, this node leads on and chooses again.
+// within an election timeout, this node leads on and chooses again. It changes nothing if to
+// is this node and leads.
 func (l *Log) Transfer(ctx context.Context, to domain.NodeID) error {
+	if now := l.Leader(); now.Self && now.NodeID == to {
+		return nil
+	}
 	defer func() { _ = l.ask(func(r *replica) { r.drainBy = 0 }) }() // a log that has stopped hands nothing over
 	ticker := time.NewTicker(transferLook)
 	defer ticker.Stop()
@@ -209,7 +213,7 @@ func (r *replica) transfer(to domain.NodeID, idle bool) (begun bool, err error) 
 		return false, nil
 	}
 	if best == 0 {
-		return false, domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none%s", named(to))
+		return false, r.noHeir(to)
 	}
 	if r.drainBy == 0 {
 		r.drainBy = r.ticks + uint64(r.ticking.Heartbeat) + 1
@@ -263,11 +267,18 @@ func furthest(r *replica, to domain.NodeID) (best uint64) {
 	return best
 }
 
-func named(node domain.NodeID) string {
-	if node == "" {
-		return ""
+// noHeir is the error for a leadership that cannot be handed to a node; empty: to any.
+func (r *replica) noHeir(to domain.NodeID) error {
+	at := slices.IndexFunc(r.storage.config.Members, func(m Member) bool { return m.Node == to })
+	switch {
+	case to == "":
+		return domain.Errorf(domain.Conflict, "want another voter that answers to hand the leadership to, found none")
+	case at < 0:
+		return domain.Errorf(domain.NotFound, "node %s is no member of this cluster", to)
+	case r.storage.config.Members[at].Learner:
+		return domain.Errorf(domain.Conflict, "node %s follows and does not vote; promote it before it can lead", to)
 	}
-	return " of the name " + string(node)
+	return domain.Errorf(domain.Conflict, "want an answer from node %s before it can lead, found none", to)
 }
 
 // Reconfigure changes the members. It returns when this node has applied the change.

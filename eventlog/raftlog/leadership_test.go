@@ -86,6 +86,49 @@ func TestANewLeaderWaitsToHandOver(t *testing.T) {
 	}
 }
 
+// The error for a leadership that cannot be handed over says why that node cannot have it.
+func TestWhyANodeCannotLead(t *testing.T) {
+	r := newLeader(t)
+	r.ticks += uint64(2 * patient.Heartbeat)
+	r.storage.config.Members = append(names(2), Member{Node: "n3", Address: "http://n3", Learner: true})
+	for to, want := range map[domain.NodeID]string{
+		"":   "want another voter that answers",
+		"n2": "want an answer from node n2",
+		"n3": "node n3 follows and does not vote",
+		"n9": "node n9 is no member of this cluster",
+	} {
+		if _, begun, err := r.transfer(to, true); begun || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("transfer to %q: want %q, found %v", to, want, err)
+		}
+	}
+}
+
+// A node is not added in place of a member that votes, and not at another member's
+// address.
+func TestAddedNodesAreNew(t *testing.T) {
+	r := newLeader(t)
+	r.storage.config.Members = []Member{{Node: "n1", Address: "http://n1", Key: "k1"}, {Node: "n2", Address: "http://n2", Key: "k2"}, {Node: "n3", Address: "http://n3", Key: "k3", Learner: true}}
+	for _, c := range []struct {
+		member Member
+		code   domain.Code
+	}{
+		{Member{Node: "n2", Address: "http://n2", Key: "k2"}, domain.Conflict},
+		{Member{Node: "n2", Address: "http://other", Key: "k2"}, domain.Conflict},
+		{Member{Node: "n3", Address: "http://n3", Key: "k4"}, domain.Conflict},
+		{Member{Node: "n4", Address: "http://n1", Key: "k4"}, domain.Conflict},
+		{Member{Node: "n3", Address: "http://n1", Key: "k3"}, domain.Conflict},
+		{Member{Node: "n4"}, domain.NotFound},
+		{Member{Node: "n3", Address: "http://n3", Key: "k3"}, ""}, // the same again
+		{Member{Node: "n3", Address: "http://moved", Key: "k3"}, ""},
+		{Member{Node: "n4", Address: "http://n4", Key: "k4"}, ""},
+		{Member{Node: "n2"}, ""}, // its vote is taken
+	} {
+		if _, err := r.change(Admission{}, []Reconfiguration{{WishLearner, c.member}}); (err != nil || c.code != "") && domain.CodeOf(err) != c.code {
+			t.Errorf("%+v: want code %q, found %v", c.member, c.code, err)
+		}
+	}
+}
+
 // A leader hands over to a voter that it has just heard from, also between a check of the
 // quorum and the next heartbeat, and not to one that is silent.
 func TestAnIdleLeaderHandsOver(t *testing.T) {

@@ -145,9 +145,9 @@ func (c *Change) list() (list []raftlog.Reconfiguration, err error) {
 
 // disqualifies reports whether a change takes the vote of a node. A leader first hands over
 // its leadership; otherwise the others would elect a new leader only after their election
-// timeout.
+// timeout. A change with a key adds a node, and is refused for one that votes.
 func (c *Change) disqualifies(node domain.NodeID) bool {
-	return slices.ContainsFunc(c.Members, func(m ChangedMember) bool { return m.Node == node && m.Role != "voter" })
+	return slices.ContainsFunc(c.Members, func(m ChangedMember) bool { return m.Node == node && m.Role != "voter" && m.Key == "" })
 }
 
 // Join is the body of /raft/join.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -217,6 +218,25 @@ func TestALeaderThatLosesItsVoteHandsOver(t *testing.T) {
 	}
 	if _, err := client.Change(t.Context(), nodes[0].server.URL, Change{Members: []ChangedMember{{Node: state.Node, Role: "gone"}}}); err == nil {
 		t.Error("want the only voter refused, found no error")
+	}
+}
+
+// Adding a node by the name of the leader takes no vote and no leadership, and a leader
+// that is to lead already does so.
+func TestALeaderKeepsItsVote(t *testing.T) {
+	nodes := leads(t, 2)
+	client := asOperator(time.Now)
+	before, err := client.Change(t.Context(), nodes[0].server.URL, Change{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := ChangedMember{Node: "n1", Address: nodes[0].member.Address, Key: nodes[0].member.Key, Role: "learner"}
+	if _, err := client.Change(t.Context(), nodes[1].server.URL, Change{Members: []ChangedMember{again}}); domain.CodeOf(err) != domain.Conflict || !strings.Contains(err.Error(), "n1 is a member already, and votes") {
+		t.Errorf("want a voter refused that is added, found %v", err)
+	}
+	after, err := client.Change(t.Context(), nodes[1].server.URL, Change{Leader: "n1"})
+	if err != nil || after.Role != "leader" || after.Node != "n1" || after.Term != before.Term || after.ConfigIndex != before.ConfigIndex {
+		t.Errorf("want n1 to lead in term %d with the members as of %d, found %+v, %v", before.Term, before.ConfigIndex, after, err)
 	}
 }
 

@@ -263,16 +263,25 @@ type replicated interface {
 // answer.
 var leadsSince = uint64(2 * raftlog.DefaultTicking.Election)
 
-// membersHealth reports which members of the cluster the leader does not hear from. The
-// other members do not hear from each other and cannot tell.
+// membersHealth reports which members of the cluster the leader does not hear from, and
+// whether this node is none. The other members do not hear from each other and cannot tell.
 func (n *Node) membersHealth(ctx context.Context, check teller) {
 	log, ok := n.log.(replicated)
 	if !ok {
 		return
 	}
 	state, err := log.State(ctx)
-	if err != nil || state.Role != "leader" || state.ForTicks < leadsSince {
-		return // the check of the log reports the error
+	switch {
+	case err != nil: // the check of the log reports the error
+		return
+	case state.Role == "outside" && len(state.Members) == 0:
+		check("members", transport.StateFailed, "no other node has sent this one the log yet: it has to be a member, under an address at which the others reach it", nil)
+		return
+	case state.Role == "outside":
+		check("members", transport.StateFailed, "this node is no member of its cluster and gets nothing new: stop it, or add it again", nil)
+		return
+	case state.Role != "leader" || state.ForTicks < leadsSince:
+		return
 	}
 	var silent, refused []string
 	voters, answer := 0, 0

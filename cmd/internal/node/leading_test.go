@@ -57,7 +57,7 @@ func (d described) State(context.Context) (raftlog.State, error) { return d.stat
 
 // The leader's health names the members that it does not hear from and those that it
 // refuses. A follower reports none, and a new leader waits until the others had time to
-// answer.
+// answer. A node that is no member says so.
 func TestHealthNamesSilentMembers(t *testing.T) {
 	yes, no := true, false
 	member := func(name string, answers *bool) raftlog.MemberState {
@@ -76,6 +76,8 @@ func TestHealthNamesSilentMembers(t *testing.T) {
 		{"leader", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", nil), refused, learner}, "degraded no answer from n2, n4; n3 came with another folder than before and is refused: 1 of 3 voters answer, and appends need 2"},
 		{"leader", leadsSince - 1, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
 		{"follower", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
+		{"outside", 0, []raftlog.MemberState{member("n2", nil)}, "failed this node is no member of its cluster and gets nothing new: stop it, or add it again"},
+		{"outside", 0, nil, "failed no other node has sent this one the log yet: it has to be a member, under an address at which the others reach it"},
 	} {
 		n := running(t, described{eventlog.NewMemory(), raftlog.State{Role: c.role, ForTicks: c.ticks, Members: c.members}})
 		health, err := n.Backend().Health(t.Context())

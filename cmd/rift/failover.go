@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,15 +14,15 @@ import (
 	"github.com/ringrift/rift/transport"
 )
 
-// failover makes an HTTP client of several nodes. When a node cannot be reached, or
-// something other than a node answers, the next one is asked; the node that answered is
-// asked first from then on. A command keeps its id, so that sending it twice has one
+// failover makes an HTTP client of several nodes. When a node cannot be reached or stands
+// still, or something other than a node answers, the next one is asked; the node that
+// answered is asked first from then on. A command keeps its id, so that sending it twice has one
 // effect.
 func failover(addresses []string, calls *tls.Config) *http.Client {
 	if len(addresses) < 2 {
 		return &http.Client{Transport: roundTripper(calls)}
 	}
-	n := &nodesInTurn{}
+	n := &nodesInTurn{patience: answerPatience}
 	for _, address := range addresses {
 		if base, err := url.Parse(address); err == nil { // the settings refuse invalid addresses
 			n.bases = append(n.bases, base)
@@ -35,10 +37,16 @@ func failover(addresses []string, calls *tls.Config) *http.Client {
 // dialPatience bounds the time to connect to a node.
 const dialPatience = 3 * time.Second
 
+// answerPatience is how long an answer is waited for before the node is asked whether it
+// lives, and dialPatience how long that may take. A node that works on a command, or waits
+// for an item, answers that meanwhile; one that stands still answers nothing.
+const answerPatience = 5 * time.Second
+
 type nodesInTurn struct {
-	bases []*url.URL
-	next  http.RoundTripper
-	first atomic.Int64
+	bases    []*url.URL
+	next     http.RoundTripper
+	first    atomic.Int64
+	patience time.Duration
 }
 
 // electing is how long a request is repeated while all nodes answer that they do not
@@ -93,7 +101,7 @@ func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err e
 				break
 			}
 		}
-		if answer, err = n.next.RoundTrip(asked); err == nil {
+		if answer, err = n.send(asked, i < len(n.bases)-1 && (request.Body == nil || request.GetBody != nil)); err == nil {
 			switch {
 			case elsewhere(answer):
 				kept = keep(kept, answer)
@@ -115,6 +123,71 @@ func (n *nodesInTurn) round(request *http.Request) (answer *http.Response, err e
 		return kept, nil
 	}
 	return nil, err
+}
+
+// send sends a request to one node. If another can be asked instead, it gives up on a node
+// that stands still.
+func (n *nodesInTurn) send(request *http.Request, others bool) (*http.Response, error) {
+	if !others {
+		return n.next.RoundTrip(request)
+	}
+	ctx, giveUp := context.WithCancel(request.Context())
+	watched, stop := context.WithCancel(ctx)
+	defer stop()
+	var decided atomic.Bool // the request has an answer, or is given up
+	go func() {
+		for n.lives(watched, request.URL) {
+		}
+		if decided.CompareAndSwap(false, true) {
+			giveUp()
+		}
+	}()
+	answer, err := n.next.RoundTrip(request.WithContext(ctx))
+	if err == nil && !decided.CompareAndSwap(false, true) {
+		_ = answer.Body.Close() // given up
+		err = context.Canceled
+	}
+	if err != nil {
+		giveUp()
+		return nil, err
+	}
+	answer.Body = &ending{answer.Body, giveUp}
+	return answer, nil
+}
+
+// lives waits for a while and then asks a node whether it lives. Every answer is one. It
+// returns false when ctx ends.
+func (n *nodesInTurn) lives(ctx context.Context, at *url.URL) bool {
+	timer := time.NewTimer(n.patience)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialPatience)
+	defer cancel()
+	probe, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Scheme+"://"+at.Host+"/healthz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	answer, err := n.next.RoundTrip(probe)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close() // that there is an answer is enough
+	return true
+}
+
+// ending is a body that ends its request when it is closed.
+type ending struct {
+	io.ReadCloser
+	end context.CancelFunc
+}
+
+func (e *ending) Close() error {
+	defer e.end()
+	return e.ReadCloser.Close()
 }
 
 // keep returns the later of two answers, and closes the earlier one.

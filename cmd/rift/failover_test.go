@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // When a node does not answer, or another program answers at its address, the same command
@@ -93,6 +95,60 @@ func TestFailoverWaitsForALeader(t *testing.T) {
 		}
 		if err := answer.Body.Close(); err != nil || asked.Load() != want || keys.Load() != want {
 			t.Errorf("want %d requests with the key, found %d with and %d in all, %v", want, keys.Load(), asked.Load(), err)
+		}
+	}
+}
+
+// A node that stands still answers nothing, and the next one is asked. One that takes its
+// time for a command is waited for while it answers that it lives.
+func TestFailoverFromANodeThatStandsStill(t *testing.T) {
+	ended := make(chan struct{})
+	still := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer still.Close()
+	defer close(ended)
+	var lives atomic.Int64
+	enough := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/healthz" {
+			if lives.Add(1) == 3 {
+				close(enough)
+			}
+			return
+		}
+		<-enough
+		_, _ = io.WriteString(w, "slow") // the test reads it
+	}))
+	defer slow.Close()
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, "other") // the test reads it
+	}))
+	defer other.Close()
+	for _, c := range []struct{ addresses, want []string }{
+		{[]string{still.URL, other.URL}, []string{"other", "other"}},
+		{[]string{slow.URL, other.URL}, []string{"slow"}},
+	} {
+		client := failover(c.addresses, nil)
+		inTurn, several := client.Transport.(*nodesInTurn)
+		if !several {
+			t.Fatalf("want several nodes, found %T", client.Transport)
+		}
+		inTurn.patience = time.Millisecond
+		for _, want := range c.want {
+			answer, err := client.Post(c.addresses[0]+"/work/claim", "application/json", strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(answer.Body)
+			if err := errors.Join(err, answer.Body.Close()); err != nil || string(text) != want {
+				t.Errorf("want the answer %q, found %q, %v", want, text, err)
+			}
 		}
 	}
 }

@@ -141,10 +141,14 @@ func newClusterVerb(a *app, verb clusterVerb) *cobra.Command {
 				}
 				a.note("rift: the key of %s is in %s", added.Node, added.path)
 			}
-			return a.printCluster(map[domain.NodeID]seenNode{state.Node: {state: &state}}, &state)
+			settings, err := config.LoadClient(c.Flags(), a.getenv)
+			if err != nil {
+				return err
+			}
+			return a.printCluster(a.askMembers(c.Context(), settings, &state), &state)
 		},
 	}
-	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the operator's key")
+	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the operator's key; its members are asked if no --addr is given")
 	addClientFlags(c)
 	return c
 }

@@ -79,7 +79,8 @@ func (a *app) askState(ctx context.Context, settings config.Client) (*raftlog.St
 // memberPatience bounds the wait for one member's answer.
 const memberPatience = 3 * time.Second
 
-// askMembers asks all members at the same time.
+// askMembers asks all members at the same time. It leaves out those that refuse to answer
+// this caller.
 func (a *app) askMembers(ctx context.Context, settings config.Client, first *raftlog.State) map[domain.NodeID]seenNode {
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -92,6 +93,9 @@ func (a *app) askMembers(ctx context.Context, settings config.Client, first *raf
 			of := settings
 			of.Addr, of.Timeout = m.Address, min(settings.Timeout, memberPatience)
 			state, err := a.askState(ctx, of)
+			if code := domain.CodeOf(err); err != nil && (code == domain.Unauthorized || code == domain.Forbidden) {
+				return
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			seen[m.Node] = seenNode{state, err}
@@ -152,6 +156,8 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 				row.Health = "copying"
 			case s.Leader == "":
 				row.Health = "no leader"
+			case cutOff(s):
+				row.Health = "cut off"
 			}
 		} else if asked {
 			row.Health = "silent"
@@ -165,6 +171,12 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 		return cmp.Or(-cmp.Compare(badness(x), badness(y)), strings.Compare(string(x.Node), string(y.Node)))
 	})
 	return rows
+}
+
+// cutOff reports whether a node hears nothing of the node that it takes for the leader. A
+// learner has no other way to find out that it was removed.
+func cutOff(s *raftlog.State) bool {
+	return slices.ContainsFunc(s.Members, func(m raftlog.MemberState) bool { return m.Leads && !m.Self && m.Answers != nil && !*m.Answers })
 }
 
 func badness(r clusterRow) int {
@@ -190,7 +202,7 @@ func leaderState(seen map[domain.NodeID]seenNode) (leader *raftlog.State) {
 }
 
 func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) string {
-	leaders, silent, strange := []string{}, []string{}, []string{}
+	leaders, silent, strange, cut := []string{}, []string{}, []string{}, []string{}
 	if leader := leaderState(seen); leader != nil {
 		for _, m := range leader.Members {
 			if m.Refused {
@@ -205,17 +217,25 @@ func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) strin
 			silent = append(silent, string(m.Node))
 		case one.state.Role == "leader":
 			leaders = append(leaders, fmt.Sprintf("%s in term %d", m.Node, one.state.Term))
+		case cutOff(one.state):
+			cut = append(cut, string(m.Node))
 		}
 	}
 	switch {
 	case len(leaders) > 1:
 		return "several nodes say that they lead: " + strings.Join(leaders, ", ") + "; the one of the newest term does, the others cannot append"
+	case len(first.Members) == 0:
+		return string(first.Node) + " knows no members: no other node has sent it the log yet; is it added, under an address at which the others reach it?"
 	case len(leaders) == 0:
 		return "no node leads: commands are refused until a majority of the voters answers"
 	case len(strange) > 0:
 		return strings.Join(strange, ", ") + " came with another folder than before and is refused: remove it, and add it again with an empty one"
 	case len(silent) > 0:
 		return "no answer from " + strings.Join(silent, ", ")
+	case len(cut) > 0:
+		return strings.Join(cut, ", ") + " hears nothing of the leader: is it still a member, and does the network let the leader reach it?"
+	case first.Role == "outside":
+		return string(first.Node) + ", which was asked, is no member and gets nothing new: stop it, or add it again"
 	}
 	return ""
 }

@@ -70,3 +70,32 @@ func TestClusterStatusTellsOldAndStrangeNodes(t *testing.T) {
 		t.Errorf("found %q", trouble)
 	}
 }
+
+// A node that is no member, knows none yet, or hears nothing of the leader is a finding.
+func TestClusterStatusTellsWhoIsLeftOut(t *testing.T) {
+	silent := false
+	leader := raftlog.MemberState{Member: raftlog.Member{Node: "a"}, Leads: true}
+	cut := leader
+	cut.Answers = &silent
+	learner := raftlog.MemberState{Member: raftlog.Member{Node: "b", Learner: true}}
+	leads := seenNode{state: &raftlog.State{Node: "a", Role: "leader", Leader: "a", Members: []raftlog.MemberState{leader, learner}}}
+	for _, c := range []struct {
+		first *raftlog.State
+		want  string
+	}{
+		{&raftlog.State{Node: "b", Role: "learner", Leader: "a", Members: []raftlog.MemberState{leader, learner}}, ""},
+		{&raftlog.State{Node: "b", Role: "learner", Leader: "a", Members: []raftlog.MemberState{cut, learner}}, "b hears nothing of the leader"},
+		{&raftlog.State{Node: "b", Role: "outside", Leader: "a", Members: []raftlog.MemberState{leader}}, "b, which was asked, is no member"},
+		{&raftlog.State{Node: "b", Role: "outside"}, "b knows no members"},
+	} {
+		seen := map[domain.NodeID]seenNode{"a": leads, "b": {state: c.first}}
+		if trouble := clusterTrouble(seen, c.first); !strings.HasPrefix(trouble, c.want) || c.want == "" && trouble != "" {
+			t.Errorf("want %q, found %q", c.want, trouble)
+		}
+		for _, row := range clusterRows(seen, c.first) {
+			if want := row.Node == "b" && strings.Contains(c.want, "hears nothing"); want != (row.Health == "cut off") {
+				t.Errorf("%s: found the health %q of %s", c.want, row.Health, row.Node)
+			}
+		}
+	}
+}

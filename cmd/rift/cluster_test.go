@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +36,8 @@ func TestClusterInit(t *testing.T) {
 		{[]string{"cluster", "init"}, "want the nodes as NAME=URL"},
 		{[]string{"cluster", "init", "n1=127.0.0.1:8771"}, "want the address of n1 as http://host:port"},
 		{[]string{"cluster", "init", "n1=http://a:1", "n1=http://b:1"}, "node n1 is named twice"},
+		{[]string{"cluster", "init", "n1=http://a:1", "n2=http://a:1/"}, "want addresses that differ, found http://a:1 for n1 and n2"},
+		{[]string{"cluster", "join", "n4=http://a:1", "--join-token-file", key}, "want what `rift cluster token` makes"},
 		{[]string{"serve", "--cluster", "n1=http://127.0.0.1:8771"}, "cluster_key"},
 		{[]string{"serve", "--cluster-key", key}, "want the name that this node has in the cluster"},
 		{[]string{"serve", "--cluster-key", key, "--node-id", "n9"}, "node n9: want it among the nodes"},
@@ -76,7 +80,7 @@ func TestClusterGrows(t *testing.T) {
 		}
 	}
 	status.want(t, exitDone, "n2,learner", "")
-	riftWith(t, "", env, "cluster", "promote", "n2", "--cluster-key", key).want(t, exitDone, `"role": "leader"`, "")
+	rift(t, "cluster", "promote", "n2", "--cluster-key", key).want(t, exitDone, `"role": "follower"`, "") // asks the members in the file
 	riftWith(t, "", env, "work", "add", "selfplay", "--task-id", "after").want(t, exitDone, "", "")
 	riftWith(t, "", env, "cluster", "transfer", "n2", "--cluster-key", key).want(t, exitDone, "", "")
 	t.Run("a token", func(t *testing.T) { joinsByToken(t, folder, key, "http://"+first) })
@@ -101,8 +105,12 @@ func joinsByToken(t *testing.T, folder, key, addr string) {
 	if info, err := os.Stat(token); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("want a token that its owner alone reads, found %v, %v", info, err)
 	}
+	rift(t, "cluster", "token", "--cluster-key", key, "--node", "n3", "--out", token, "--addr", addr).want(t, exitConflict, "", "name another file with --out")
 	other := filepath.Join(folder, "other.key")
 	rift(t, "cluster", "join", "n5=http://127.0.0.1:1", "--join-token-file", token, "--cluster-key", other, "--addr", addr).want(t, exitError, "", "want the node that the token is for, found n5")
+	if _, err := os.Stat(other); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("want no key of a node that was refused, found %v", err)
+	}
 	own := filepath.Join(folder, "third", "n3.key")
 	if err := os.Mkdir(filepath.Dir(own), 0o700); err != nil {
 		t.Fatal(err)
@@ -117,6 +125,8 @@ func joinsByToken(t *testing.T, folder, key, addr string) {
 		}
 	}
 	status.want(t, exitDone, "n3,learner", "")
+	rift(t, "cluster", "join", "n3=http://"+third, "--join-token-file", token, "--cluster-key", own).want(t, exitDone, "is a member", "") // again
 	rift(t, "cluster", "remove", "n3", "--cluster-key", key, "--addr", addr).want(t, exitDone, "", "")
+	rift(t, "cluster", "join", "n3=http://"+third, "--join-token-file", token, "--cluster-key", own).want(t, exitError, "", "left to be used")
 	rift(t, "cluster", "join", "n3=http://"+third, "--join-token-file", token, "--cluster-key", own+"2", "--addr", addr).want(t, exitError, "", "left to be used")
 }

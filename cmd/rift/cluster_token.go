@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"io/fs"
 	"net/http"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,7 +46,7 @@ func readJoinToken(path string, stdin io.Reader) (token raft.Token, err error) {
 	if err != nil {
 		return token, err
 	}
-	if json.Unmarshal(text, &token) != nil || token.Cluster == "" || len(token.Members) == 0 {
+	if json.Unmarshal(text, &token) != nil || token.Cluster == "" || token.Allows == "" || len(token.Members) == 0 {
 		return token, domain.Errorf(domain.Invalid, "token: want what `rift cluster token` makes")
 	}
 	_, err = raft.ParseSecret(token.Secret)
@@ -82,7 +86,9 @@ asks a node who the members are, so that the token names those who can let the n
 				_, err := fmt.Fprintf(a.stdout, "%s\n", text)
 				return err
 			}
-			if err := createSecret(out, append(text, '\n')); err != nil {
+			if err := createSecret(out, append(text, '\n')); domain.CodeOf(err) == domain.Conflict {
+				return hinted(err, "delete it if it was used or ended, or name another file with --out")
+			} else if err != nil {
 				return err
 			}
 			name := node
@@ -95,7 +101,7 @@ asks a node who the members are, so that the token names those who can let the n
 			return nil
 		},
 	}
-	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the operator's key")
+	c.Flags().StringVar(&path, "cluster-key", defaultClusterKey, "file of the operator's key; its members are asked if no --addr is given")
 	c.Flags().StringVar(&node, "node", "", "node that alone may join with it (default: any that is no member)")
 	c.Flags().IntVar(&uses, "uses", 1, "how many nodes may join with it")
 	c.Flags().DurationVar(&within, "for", time.Hour, "how long nodes may join with it")
@@ -130,16 +136,9 @@ the node is then served with. The node follows the log; promote it to let it vot
 			if path == "" {
 				path = nodeKeyPath(".", self[0].Node)
 			}
-			file, err := readClusterFile(path)
-			switch {
-			case err != nil:
-				if file, err = newJoiner(path, self[0], read); err != nil {
-					return err
-				}
-			case file.Node != self[0].Node || file.Cluster != read.Cluster || !file.Joins:
-				return keepsKey(path)
-			default:
-				file.token = read
+			file, drop, err := joinerFile(path, self[0], read)
+			if err != nil {
+				return err
 			}
 			var asks []string
 			if c.Flags().Changed("addr") {
@@ -151,8 +150,11 @@ the node is then served with. The node follows the log; promote it to let it vot
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
 			defer cancel()
-			if err := file.join(ctx, &http.Client{Transport: roundTripper(calls)}, asks, slog.New(slog.DiscardHandler)); err != nil {
-				return err
+			told := func(err error) {
+				a.note("rift: the cluster does not add this node yet: %v", notReached(settings, file.asks(asks), err))
+			}
+			if err := file.join(ctx, &http.Client{Transport: roundTripper(calls)}, asks, told); err != nil {
+				return errors.Join(refusedToken(notReached(settings, file.asks(asks), err)), drop(err))
 			}
 			fmt.Fprintf(a.stdout, "node %s is a member of cluster %s and follows its log:\n\n  %s serve --cluster-key %s\n", file.Node, file.Cluster, calledAs(), path)
 			return nil
@@ -164,12 +166,50 @@ the node is then served with. The node follows the log; promote it to let it vot
 	return c
 }
 
+// joinerFile finds or makes the file of a node that is to join by a token. A node that was
+// a member before asks again: it may have been removed since. drop deletes a file that was
+// made for a request that is refused.
+func joinerFile(path string, self config.Peer, token raft.Token) (f *clusterFile, drop func(error) error, err error) {
+	f, err = readClusterFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f, err = newJoiner(path, self, token)
+		return f, func(refused error) error {
+			switch domain.CodeOf(refused) {
+			case domain.Unauthorized, domain.Forbidden, domain.Invalid, domain.Conflict:
+				return os.Remove(path)
+			default:
+				return nil // the node may be a member by this key
+			}
+		}, err
+	case err != nil:
+		return nil, nil, err
+	case f.Node != self.Node || f.Cluster != token.Cluster || !f.Joins:
+		return nil, nil, keepsKey(path)
+	}
+	f.token, f.Address, f.Members = token, self.Address, nil
+	return f, func(error) error { return nil }, nil
+}
+
+// refusedToken adds to a refusal of a token what to do about it.
+func refusedToken(err error) error {
+	switch domain.CodeOf(err) {
+	case domain.Unauthorized, domain.Forbidden:
+		return hinted(err, "make a token with `rift cluster token` where the operator's key is, and name its file with --join-token-file")
+	case domain.Conflict:
+		return hinted(err, "`rift cluster status` shows the members; join by another name, or `rift cluster remove` the member first")
+	default:
+		return err
+	}
+}
+
 // joinPause is the pause between two requests to be added.
 const joinPause = 2 * time.Second
 
 // join asks to add this node: at the given addresses and at the members that the token
 // names, until the leader answers. It retries while none of them can add the node.
-func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []string, logger *slog.Logger) error {
+// told is called with the error of each round.
+func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []string, told func(error)) error {
 	if len(f.Members) > 0 {
 		return nil
 	}
@@ -184,11 +224,7 @@ func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []stri
 	if err != nil {
 		return err
 	}
-	for _, m := range f.token.Members {
-		if !slices.Contains(asks, m.Address) {
-			asks = append(slices.Clip(asks), m.Address)
-		}
-	}
+	asks = f.asks(asks)
 	ring := raft.NewRing(f.Cluster, f.Node, secret, f.token.Operator, raftlog.Configuration{Index: f.token.Index, Members: f.token.Members})
 	joiner := raft.Client{HTTP: client, Ring: ring, Signer: raft.NewSigner(ring, raft.Saying{Token: f.token.Allows}, time.Now)}
 	for {
@@ -208,7 +244,7 @@ func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []stri
 		if ctx.Err() != nil {
 			return last
 		}
-		logger.Warn("the cluster does not add this node yet", "error", last)
+		told(last)
 		timer := time.NewTimer(joinPause)
 		select {
 		case <-timer.C:
@@ -219,8 +255,19 @@ func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []stri
 	}
 }
 
-// asOperator calls the first of the command's addresses that answers, and stores newer
-// members in the operator's file.
+// asks lists addresses and those of the members that the token names.
+func (f *clusterFile) asks(first []string) []string {
+	asks := slices.Clone(first)
+	for _, m := range f.token.Members {
+		if !slices.Contains(asks, m.Address) {
+			asks = append(asks, m.Address)
+		}
+	}
+	return asks
+}
+
+// asOperator calls the first of the command's addresses that answers, of the members in
+// the operator's file if none is named, and stores newer members in the file.
 func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change) (state raftlog.State, err error) {
 	settings, err := config.LoadClient(c.Flags(), a.getenv)
 	if err != nil {
@@ -237,9 +284,16 @@ func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change
 	ctx, cancel := context.WithTimeout(c.Context(), settings.Timeout)
 	defer cancel()
 	client := raft.Client{HTTP: &http.Client{Transport: roundTripper(calls)}, Ring: ring, Signer: raft.NewSigner(ring, raft.Saying{}, time.Now)}
-	for _, address := range settings.Addresses() {
+	addresses := settings.Addresses()
+	if !settings.Named() && len(file.Members) > 0 {
+		addresses = nil
+		for _, m := range file.Members {
+			addresses = append(addresses, m.Address)
+		}
+	}
+	for _, address := range addresses {
 		// The members first: the leader may be one that the file does not list.
-		if state, err = client.Change(ctx, address, raft.Change{}); err != nil {
+		if state, err = a.members(ctx, client, address); err != nil {
 			continue
 		}
 		if change.Leader != "" || len(change.Members) > 0 {
@@ -248,7 +302,24 @@ func (a *app) asOperator(c *cobra.Command, file *clusterFile, change raft.Change
 		break
 	}
 	if err != nil {
-		return state, err
+		return state, notReached(settings, addresses, err)
 	}
 	return state, file.learn(ring.Members())
+}
+
+// notReached explains the error of a call that no node answered.
+func notReached(settings config.Client, addresses []string, err error) error {
+	var asked *url.Error
+	if !errors.As(err, &asked) {
+		return err
+	}
+	settings.Addr, settings.Timeout = strings.Join(addresses, ","), min(settings.Timeout, memberPatience)
+	return (&client{settings: settings}).unreachable(err)
+}
+
+// members asks the node at an address who the members are.
+func (a *app) members(ctx context.Context, client raft.Client, address string) (raftlog.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, memberPatience)
+	defer cancel()
+	return client.Change(ctx, address, raft.Change{})
 }

@@ -172,7 +172,7 @@ func nextStep(ran *cobra.Command, err error, coded *domain.Error) string {
 	case domain.StaleLease:
 		return "the item moved on without you: drop this attempt and claim again"
 	case domain.KeyReused:
-		return "leave --key out, or name one that was not used yet"
+		return "leave --idempotency-key out, or name one that was not used yet"
 	case domain.Conflict:
 		return "look at the state again, then decide anew"
 	case domain.TooMany:

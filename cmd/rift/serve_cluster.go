@@ -40,8 +40,9 @@ func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, 
 		if settings.Join != "" {
 			asks = []string{settings.Join}
 		}
-		if err := file.join(ctx, client, asks, options.Logger); err != nil {
-			return nil, err
+		told := func(err error) { options.Logger.Warn("the cluster does not add this node yet", "error", err) }
+		if err := file.join(ctx, client, asks, told); err != nil {
+			return nil, refusedToken(err)
 		}
 	}
 	ring, err := file.ring()
@@ -137,7 +138,12 @@ func (c *clusterLog) seenByESDB(ctx context.Context) ([]esdbserver.Member, error
 func (c *clusterLog) watch(ctx context.Context) error {
 	select {
 	case <-c.Broken():
-		return c.Err()
+		err := c.Err()
+		var other *raftlog.OtherFolder
+		if errors.As(err, &other) {
+			return hinted(err, "`rift cluster remove %[1]s`, `rift cluster add %[1]s=URL`, and serve it with an empty folder: the other nodes have the log", other.Node)
+		}
+		return err
 	case <-ctx.Done():
 		return nil
 	}

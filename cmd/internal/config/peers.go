@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/ringrift/rift/domain"
@@ -35,7 +36,11 @@ func ParsePeers(list ...string) (peers []Peer, faults []domain.Fault) {
 			fault("node %s is named twice", name)
 		default:
 			seen[domain.NodeID(name)] = true
-			peers = append(peers, Peer{domain.NodeID(name), strings.TrimSuffix(address, "/")})
+			peer := Peer{domain.NodeID(name), strings.TrimSuffix(address, "/")}
+			if at := slices.IndexFunc(peers, func(p Peer) bool { return p.Address == peer.Address }); at >= 0 {
+				fault("want addresses that differ, found %s for %s and %s", peer.Address, peers[at].Node, peer.Node)
+			}
+			peers = append(peers, peer)
 		}
 	}
 	if len(peers) > maxPeers {

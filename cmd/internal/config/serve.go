@@ -316,7 +316,12 @@ type Client struct {
 	Key       string        `key:"client_key" usage:"file of the certificate's key, in PEM"`
 	Actor     string        `key:"actor" usage:"who asks, for the log: a person or a tool (default: the user's name); a node that wants tokens goes by the token"`
 	Timeout   time.Duration `key:"timeout" default:"30s" usage:"longest wait for an answer"`
+
+	named bool
 }
+
+// Named reports whether a flag, a variable or a file names the nodes to ask.
+func (c Client) Named() bool { return c.named }
 
 // Addresses lists the nodes in the order in which they are tried.
 func (c Client) Addresses() []string { return strings.Split(c.Addr, ",") }
@@ -333,10 +338,11 @@ func ClientFlags(flags *pflag.FlagSet) {
 // LoadClient reads the settings of a client. An address without a scheme is http.
 func LoadClient(flags *pflag.FlagSet, getenv func(string) string) (Client, error) {
 	var client Client
-	_, faults, err := load(settingsOf(&client), flags, getenv)
+	sources, faults, err := load(settingsOf(&client), flags, getenv)
 	if err != nil {
 		return Client{}, err
 	}
+	client.named = sources["addr"] != FromDefault
 	addresses := client.Addresses()
 	if len(addresses) > maxAddresses {
 		faults = append(faults, domain.Fault{Field: "addr", Reason: fmt.Sprintf("want at most %d addresses, found %d", maxAddresses, len(addresses))})

@@ -280,7 +280,14 @@ func (n *Node) membersHealth(ctx context.Context, check teller) {
 	case state.Role == "outside":
 		check("members", transport.StateFailed, "this node is no member of its cluster and gets nothing new: stop it, or add it again", nil)
 		return
-	case state.Role != "leader" || state.ForTicks < leadsSince:
+	case state.Role != "leader":
+		for _, m := range state.Members {
+			if m.Leads && m.Answers != nil && !*m.Answers {
+				check("members", transport.StateFailed, "nothing is heard of "+string(m.Node)+", which leads: what this node shows may be old", nil)
+			}
+		}
+		return
+	case state.ForTicks < leadsSince:
 		return
 	}
 	var silent, refused []string

@@ -57,11 +57,16 @@ func (d described) State(context.Context) (raftlog.State, error) { return d.stat
 
 // The leader's health names the members that it does not hear from and those that it
 // refuses. A follower reports none, and a new leader waits until the others had time to
-// answer. A node that is no member says so.
+// answer. A node that is no member, or hears nothing of the leader, says so.
 func TestHealthNamesSilentMembers(t *testing.T) {
 	yes, no := true, false
 	member := func(name string, answers *bool) raftlog.MemberState {
 		return raftlog.MemberState{Member: raftlog.Member{Node: domain.NodeID(name)}, Self: name == "n1", Answers: answers}
+	}
+	leads := func(answers *bool) raftlog.MemberState {
+		m := member("n2", answers)
+		m.Leads = true
+		return m
 	}
 	learner, refused := member("n4", nil), member("n3", &yes)
 	learner.Learner, refused.Refused = true, true
@@ -77,6 +82,8 @@ func TestHealthNamesSilentMembers(t *testing.T) {
 		{"leader", leadsSince - 1, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
 		{"follower", leadsSince, []raftlog.MemberState{member("n1", nil), member("n2", &no)}, ""},
 		{"outside", 0, []raftlog.MemberState{member("n2", nil)}, "failed this node is no member of its cluster and gets nothing new: stop it, or add it again"},
+		{"learner", 0, []raftlog.MemberState{leads(&no), member("n1", nil)}, "failed nothing is heard of n2, which leads: what this node shows may be old"},
+		{"learner", 0, []raftlog.MemberState{leads(&yes), member("n1", nil)}, ""},
 		{"outside", 0, nil, "failed no other node has sent this one the log yet: it has to be a member, under an address at which the others reach it"},
 	} {
 		n := running(t, described{eventlog.NewMemory(), raftlog.State{Role: c.role, ForTicks: c.ticks, Members: c.members}})

@@ -354,7 +354,7 @@ func OpenLogWith(data string, options pebblelog.Options) (*pebblelog.Log, error)
 	}
 	folder := filepath.Join(data, LogFolder)
 	if IsMember(data) && !options.ReadOnly {
-		return nil, domain.Errorf(domain.Conflict, "data folder %s: its log is replicated; serve it with --cluster-key, for what is written here alone no other node would have", data)
+		return nil, domain.Errorf(domain.Conflict, "data folder %s: its log is replicated; serve it with --cluster-key, for what is written here alone no other node would have, or leave the cluster for good by removing %s", data, filepath.Join(data, raftlog.EntriesFolder))
 	}
 	if err := CheckComplete(data); err != nil {
 		return nil, err

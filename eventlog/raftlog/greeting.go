@@ -32,7 +32,7 @@ type OtherFolder struct{ Node domain.NodeID }
 
 // Error says what to do.
 func (e *OtherFolder) Error() string {
-	return "node " + string(e.Node) + ": want the folder that it had before, found another: what it promised there is lost; remove it from the cluster and add it again"
+	return "node " + string(e.Node) + ": want the folder that it had before, found another: what it promised there is lost; remove it from the cluster and add it again with an empty one"
 }
 
 // Unwrap gives the coded error.

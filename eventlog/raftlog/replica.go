@@ -138,8 +138,7 @@ func (r *replica) receive(m *raftpb.Message) error {
 		r.install(m)
 		return nil
 	case m.GetType() == raftpb.MsgHeartbeat && m.GetTerm() >= r.raw.BasicStatus().GetTerm() && m.GetCommit() > r.storage.last:
-		return domain.Errorf(domain.Corrupt, "want entries up to %d, which this node acknowledged, found them up to %d: its folder is not the one that it had; remove it from the cluster and add it again with an empty one",
-			m.GetCommit(), r.storage.last)
+		return domain.Errorf(domain.Conflict, "want entries up to %d, which this node acknowledged, found them up to %d: %w", m.GetCommit(), r.storage.last, &OtherFolder{r.node})
 	}
 	if err := r.raw.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
 		r.logger.Debug("replicated log: a message is not taken", "type", m.GetType(), "from", m.GetFrom(), "error", err)

@@ -162,7 +162,7 @@ func TestLostFolder(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("want n3 to give up when it hears what it acknowledged")
 	}
-	if err := last.log.Err(); domain.CodeOf(err) != domain.Corrupt || !strings.Contains(err.Error(), "add it again with an empty one") {
+	if err := last.log.Err(); domain.CodeOf(err) != domain.Conflict || !strings.Contains(err.Error(), "add it again with an empty one") {
 		t.Fatalf("found %v", err)
 	}
 	last.stop()

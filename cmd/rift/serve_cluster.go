@@ -60,7 +60,7 @@ func openCluster(ctx context.Context, settings config.Serve, file *clusterFile, 
 		Folder: signer.From, Build: thisBuild().Version,
 	})
 	if err != nil {
-		return nil, errors.Join(err, peers.Close())
+		return nil, errors.Join(otherFolder(err), peers.Close())
 	}
 	ring.Follow(log.Configuration)
 	return &clusterLog{Log: log, peers: peers, ring: ring, logger: options.Logger}, nil
@@ -138,15 +138,19 @@ func (c *clusterLog) seenByESDB(ctx context.Context) ([]esdbserver.Member, error
 func (c *clusterLog) watch(ctx context.Context) error {
 	select {
 	case <-c.Broken():
-		err := c.Err()
-		var other *raftlog.OtherFolder
-		if errors.As(err, &other) {
-			return hinted(err, "`rift cluster remove %[1]s`, `rift cluster add %[1]s=URL`, and serve it with an empty folder: the other nodes have the log", other.Node)
-		}
-		return err
+		return otherFolder(c.Err())
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// otherFolder adds to the error of a node that lost its folder what to do about it.
+func otherFolder(err error) error {
+	var other *raftlog.OtherFolder
+	if !errors.As(err, &other) {
+		return err
+	}
+	return hinted(err, "`rift cluster remove %[1]s`, `rift cluster add %[1]s=URL`, and serve it with an empty folder: the other nodes have the log", other.Node)
 }
 
 // handOverWithin bounds how long a stopping node waits for another one that is ready, and

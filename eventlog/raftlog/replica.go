@@ -2,6 +2,7 @@ package raftlog
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -138,7 +139,8 @@ func (r *replica) receive(m *raftpb.Message) error {
 		r.install(m)
 		return nil
 	case m.GetType() == raftpb.MsgHeartbeat && m.GetTerm() >= r.raw.BasicStatus().GetTerm() && m.GetCommit() > r.storage.last:
-		return domain.Errorf(domain.Conflict, "want entries up to %d, which this node acknowledged, found them up to %d: %w", m.GetCommit(), r.storage.last, &OtherFolder{r.node})
+		what := fmt.Sprintf("want entries up to %d, which this node acknowledged, found them up to %d", m.GetCommit(), r.storage.last)
+		return errors.Join(lostFolder(what, r.node), r.storage.lose(what))
 	}
 	if err := r.raw.Step(m); err != nil && !errors.Is(err, raft.ErrStepPeerNotFound) && !errors.Is(err, raft.ErrProposalDropped) {
 		r.logger.Debug("replicated log: a message is not taken", "type", m.GetType(), "from", m.GetFrom(), "error", err)

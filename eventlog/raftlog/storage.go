@@ -28,6 +28,7 @@ const (
 	identityKey  = "i" // identity
 	pendingKey   = "p" // snapshot whose records are being copied, protobuf
 	folderKey    = "d" // random name of this folder; folders of older builds have none
+	lostKey      = "l" // what the node acknowledged and does not have; absent while it has all
 	storeFormat  = 1
 	cachedBytes  = 8 << 20
 	storeBuffers = 8 << 20
@@ -145,6 +146,9 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 	if err != nil {
 		return nil, err
 	}
+	if lost, err := s.get([]byte(lostKey)); err != nil || lost != nil {
+		return nil, errors.Join(err, lostFolder(string(lost), who.Node))
+	}
 	if fresh {
 		if voters := countVoters(first); head > 0 && voters > 1 {
 			return nil, domain.Errorf(domain.Conflict, "want an empty log to begin a cluster of %d voters with, found one of %d events: begin with this node alone and add the others", voters, head)
@@ -154,6 +158,18 @@ func openStorage(files vfs.FS, dir string, who identity, head domain.Position, f
 		}
 	}
 	return s, s.load()
+}
+
+// lose stores that the node does not have what it acknowledged, so that the folder is never
+// opened again: a later leader, which does not know what was acknowledged, would take it.
+func (s *storage) lose(what string) error {
+	batch := s.db.NewBatch()
+	_ = batch.Set([]byte(lostKey), []byte(what), nil)
+	return s.commit(batch, true)
+}
+
+func lostFolder(what string, node domain.NodeID) error {
+	return domain.Errorf(domain.Conflict, "%s: %w", what, &OtherFolder{node})
 }
 
 func codeOf(err error) domain.Code {

@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ringrift/rift/domain"
 	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/eventlog/pebblelog"
 	"github.com/ringrift/rift/eventlog/raftlog"
 )
 
@@ -166,6 +168,10 @@ func TestLostFolder(t *testing.T) {
 		t.Fatalf("found %v", err)
 	}
 	last.stop()
+	var other *raftlog.OtherFolder
+	if _, err := raftlog.Open(last.dir, raftlog.Options{Cluster: cluster, Node: "n3", Members: members, Records: pebblelog.Options{Small: true}}); !errors.As(err, &other) || other.Node != "n3" {
+		t.Fatalf("want the folder never opened again, found %v", err)
+	}
 	client := asOperator(time.Now)
 	for _, change := range []ChangedMember{{Node: "n3", Role: "gone"}, {Node: "n3", Role: "learner", Address: last.member.Address, Key: last.member.Key}} {
 		if _, err := client.Change(t.Context(), nodes[0].server.URL, Change{Members: []ChangedMember{change}}); err != nil {

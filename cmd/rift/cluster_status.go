@@ -125,10 +125,10 @@ type clusterRow struct {
 
 // clusterRows merges the answers of the nodes into rows, the worst first.
 func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []clusterRow {
-	leader := leaderState(seen)
+	leader, strange := leaderState(seen), strangers(seen)
 	var rows []clusterRow
 	for _, m := range first.Members {
-		refused := false
+		refused := slices.Contains(strange, m.Node)
 		row := clusterRow{Node: m.Node, Role: "voter", Address: m.Address, Health: "not asked"}
 		if m.Learner {
 			row.Role = "learner"
@@ -136,7 +136,7 @@ func clusterRows(seen map[domain.NodeID]seenNode, first *raftlog.State) []cluste
 		if leader != nil {
 			for _, of := range leader.Members {
 				if of.Node == m.Node {
-					row.Lag, row.Build, row.Protocol, refused = of.Lag, of.Build, of.Protocol, of.Refused
+					row.Lag, row.Build, row.Protocol = of.Lag, of.Build, of.Protocol
 				}
 			}
 		}
@@ -201,14 +201,28 @@ func leaderState(seen map[domain.NodeID]seenNode) (leader *raftlog.State) {
 	return leader
 }
 
-func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) string {
-	leaders, silent, strange, cut := []string{}, []string{}, []string{}, []string{}
-	if leader := leaderState(seen); leader != nil {
-		for _, m := range leader.Members {
-			if m.Refused {
-				strange = append(strange, string(m.Node))
+// strangers lists the members that are refused because they came with another folder: by
+// the leader, or by any node while none leads.
+func strangers(seen map[domain.NodeID]seenNode) (nodes []domain.NodeID) {
+	leader := leaderState(seen)
+	for _, one := range seen {
+		if one.state == nil || leader != nil && one.state != leader {
+			continue
+		}
+		for _, m := range one.state.Members {
+			if m.Refused && !slices.Contains(nodes, m.Node) {
+				nodes = append(nodes, m.Node)
 			}
 		}
+	}
+	slices.Sort(nodes)
+	return nodes
+}
+
+func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) string {
+	leaders, silent, strange, cut := []string{}, []string{}, []string{}, []string{}
+	for _, node := range strangers(seen) {
+		strange = append(strange, string(node))
 	}
 	for _, m := range first.Members {
 		one := seen[m.Node]
@@ -226,6 +240,8 @@ func clusterTrouble(seen map[domain.NodeID]seenNode, first *raftlog.State) strin
 		return "several nodes say that they lead: " + strings.Join(leaders, ", ") + "; the one of the newest term does, the others cannot append"
 	case len(first.Members) == 0:
 		return string(first.Node) + " knows no members: no other node has sent it the log yet; is it added, under an address at which the others reach it?"
+	case len(leaders) == 0 && len(strange) > 0:
+		return "no node leads, and " + strings.Join(strange, ", ") + " came with another folder than before and is refused: commands are refused until a majority of the voters with their own folders answers"
 	case len(leaders) == 0:
 		return "no node leads: commands are refused until a majority of the voters answers"
 	case len(strange) > 0:

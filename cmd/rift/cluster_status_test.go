@@ -69,6 +69,10 @@ func TestClusterStatusTellsOldAndStrangeNodes(t *testing.T) {
 	if trouble := clusterTrouble(seen, leads); !strings.HasPrefix(trouble, "c came with another folder") {
 		t.Errorf("found %q", trouble)
 	}
+	leads.Role, leads.Leader = "candidate", ""
+	if trouble := clusterTrouble(seen, leads); !strings.HasPrefix(trouble, "no node leads, and c came with another folder") {
+		t.Errorf("without a leader: found %q", trouble)
+	}
 }
 
 // A node that is no member, knows none yet, or hears nothing of the leader is a finding.

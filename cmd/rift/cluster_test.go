@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ringrift/rift/cmd/internal/config"
+	"github.com/ringrift/rift/domain"
 )
 
 func TestClusterInit(t *testing.T) {
@@ -129,4 +135,37 @@ func joinsByToken(t *testing.T, folder, key, addr string) {
 	rift(t, "cluster", "remove", "n3", "--cluster-key", key, "--addr", addr).want(t, exitDone, "", "")
 	rift(t, "cluster", "join", "n3=http://"+third, "--join-token-file", token, "--cluster-key", own).want(t, exitError, "", "left to be used")
 	rift(t, "cluster", "join", "n3=http://"+third, "--join-token-file", token, "--cluster-key", own+"2", "--addr", addr).want(t, exitError, "", "left to be used")
+}
+
+// A member that stands still does not keep a node from asking the next one.
+func TestJoinPassesOverAMemberThatStandsStill(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	still := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer still.Close()
+	defer close(ended)
+	folder := t.TempDir()
+	operator, _, err := newClusterFiles(filepath.Join(folder, "cluster.key"), []config.Peer{{Node: "n1", Address: still.URL}, {Node: "n2", Address: "http://127.0.0.1:1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := operator.newToken("n3", 1, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	joiner, err := newJoiner(filepath.Join(folder, "n3.key"), config.Peer{Node: "n3", Address: "http://127.0.0.1:2"}, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err = joiner.join(ctx, &http.Client{}, nil, func(error) { cancel() })
+	if domain.CodeOf(err) != domain.Unavailable || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("want the second member asked in vain, found %v", err)
+	}
 }

@@ -230,7 +230,9 @@ func (f *clusterFile) join(ctx context.Context, client *http.Client, asks []stri
 	for {
 		var last error
 		for _, address := range asks {
-			_, err := joiner.Join(ctx, address, raft.Join{Address: f.Address, Key: own.Public()})
+			within, cancel := context.WithTimeout(ctx, memberPatience) // a repetition gets the same answer
+			_, err := joiner.Join(within, address, raft.Join{Address: f.Address, Key: own.Public()})
+			cancel()
 			if err == nil {
 				return f.learn(ring.Members())
 			}

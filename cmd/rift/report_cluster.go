@@ -42,11 +42,11 @@ func printClusterReport(p *output.Printer, f *report.Fold) error {
 		items = append(items, one)
 		timeline.Rows = append(timeline.Rows, []any{string(one.Leader), one.Term, by, one.Since, spanCell(one.Lasted), one.Seen, one.Position})
 	}
-	disputed := output.Listing{Columns: []output.Column{{Name: "since"}, {Name: "lasted", Right: true}, {Name: "who believed whom"}, {Name: "position", Right: true, Wide: true}}}
+	disputed := output.Listing{Columns: []output.Column{{Name: "since"}, {Name: "lasted", Right: true}, {Name: "leaders (seen by)"}, {Name: "position", Right: true, Wide: true}}}
 	for _, one := range c.Disagreements {
 		var sides []string
 		for _, side := range one.Leaders {
-			sides = append(sides, fmt.Sprintf("%s: %s", side.Leader, strings.Join(side.By, ", ")))
+			sides = append(sides, fmt.Sprintf("%s (%s)", side.Leader, strings.Join(side.By, ", ")))
 		}
 		disputed.Rows = append(disputed.Rows, []any{one.Since, spanCell(one.Lasted), strings.Join(sides, "; "), one.Position})
 	}

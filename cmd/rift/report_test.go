@@ -48,6 +48,7 @@ func TestReports(t *testing.T) {
 
 	split := filepath.Join("..", "..", "testdata", "logs", "split_brain.log")
 	rift(t, "report", "cluster", split, "-o", "table").want(t, exitDone, "Several leaders at once", "")
+	rift(t, "report", "cluster", split, "-o", "table").want(t, exitDone, "box-1 (box-1); box-3 (box-1)", "") // who leads (in whose eyes)
 	rift(t, "report", "cluster", split, "-o", "json").want(t, exitDone, `"disagreements": [`, "")
 	rift(t, "report", "cluster", split, "-o", "svg").want(t, exitDone, "Who led when", "")
 	rift(t, "report", "cluster", file).want(t, exitError, "", "nothing that a report on the cluster tells of happened")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ringrift/rift/cmd/internal/config"
 	"github.com/ringrift/rift/cmd/internal/output"
@@ -120,6 +122,7 @@ Exit codes: 0 done, 1 error, 2 done with findings, 3 conflict, 4 unreachable.`,
 	add("code", newHandlers(a), newRoutes(a), newCatalog(a), newBench(a), newCalc(a), newSimulate(a), newVersion(a))
 	add("log", newReport(a), newWhy(a), newEffects(a))
 	root.SetHelpFunc(a.help)
+	root.SetFlagErrorFunc(misspelt)
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true})
 	root.InitDefaultCompletionCmd("completion")
 	groupsAnswerHelp(root)
@@ -157,6 +160,24 @@ func namesCommand(c *cobra.Command, words []string) error {
 		return hinted(err, "did you mean `%s %s`?", c.CommandPath(), near)
 	}
 	return hinted(err, "there are: %s", strings.Join(names, ", "))
+}
+
+// misspelt adds the most similar flag to the error for one that a command does not have.
+func misspelt(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := config.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return hinted(err, "did you mean --%s?", near)
+	}
+	return err
 }
 
 // misnamed returns an error if help is requested for a command that does not exist; cobra

@@ -97,7 +97,7 @@ func TestWhyANodeCannotLead(t *testing.T) {
 		"n3": "node n3 follows and does not vote",
 		"n9": "node n9 is no member of this cluster",
 	} {
-		if _, begun, err := r.transfer(to, true); begun || err == nil || !strings.Contains(err.Error(), want) {
+		if begun, err := r.transfer(to, true); begun || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("transfer to %q: want %q, found %v", to, want, err)
 		}
 	}

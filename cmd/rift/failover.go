@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -38,8 +36,7 @@ func failover(addresses []string, calls *tls.Config) *http.Client {
 const dialPatience = 3 * time.Second
 
 // answerPatience is how long an answer is waited for before the node is asked whether it
-// lives, and dialPatience how long that may take. A node that works on a command, or waits
-// for an item, answers that meanwhile; one that stands still answers nothing.
+// lives.
 const answerPatience = 5 * time.Second
 
 type nodesInTurn struct {
@@ -131,63 +128,7 @@ func (n *nodesInTurn) send(request *http.Request, others bool) (*http.Response, 
 	if !others {
 		return n.next.RoundTrip(request)
 	}
-	ctx, giveUp := context.WithCancel(request.Context())
-	watched, stop := context.WithCancel(ctx)
-	defer stop()
-	var decided atomic.Bool // the request has an answer, or is given up
-	go func() {
-		for n.lives(watched, request.URL) {
-		}
-		if decided.CompareAndSwap(false, true) {
-			giveUp()
-		}
-	}()
-	answer, err := n.next.RoundTrip(request.WithContext(ctx))
-	if err == nil && !decided.CompareAndSwap(false, true) {
-		_ = answer.Body.Close() // given up
-		err = context.Canceled
-	}
-	if err != nil {
-		giveUp()
-		return nil, err
-	}
-	answer.Body = &ending{answer.Body, giveUp}
-	return answer, nil
-}
-
-// lives waits for a while and then asks a node whether it lives. Every answer is one. It
-// returns false when ctx ends.
-func (n *nodesInTurn) lives(ctx context.Context, at *url.URL) bool {
-	timer := time.NewTimer(n.patience)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialPatience)
-	defer cancel()
-	probe, err := http.NewRequestWithContext(ctx, http.MethodGet, at.Scheme+"://"+at.Host+"/healthz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	answer, err := n.next.RoundTrip(probe)
-	if err != nil {
-		return false
-	}
-	_ = answer.Body.Close() // that there is an answer is enough
-	return true
-}
-
-// ending is a body that ends its request when it is closed.
-type ending struct {
-	io.ReadCloser
-	end context.CancelFunc
-}
-
-func (e *ending) Close() error {
-	defer e.end()
-	return e.ReadCloser.Close()
+	return transport.Attentive{Next: n.next, Patience: n.patience}.RoundTrip(request)
 }
 
 // keep returns the later of two answers, and closes the earlier one.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,13 @@ type ClusterConfig struct {
 	Timeout   time.Duration // of one call to one node
 	Routes    []transport.Route
 	Logger    *slog.Logger
+
+	patience time.Duration // until a node that does not answer is asked whether it lives; 0: answerPatience
 }
+
+// answerPatience is short against a lease: a claim whose answer a node holds back that
+// stands still is repeated at the next one, by the same key, while its leases last.
+const answerPatience = 10 * time.Second
 
 // NewCluster returns a Cluster; it does not call any node yet.
 func NewCluster(config ClusterConfig) (*Cluster, error) {
@@ -46,16 +53,18 @@ func NewCluster(config ClusterConfig) (*Cluster, error) {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	caller := &http.Client{
-		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
-			Proxy:               http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:   true,
-			MaxIdleConnsPerHost: 16,
-			IdleConnTimeout:     90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
-		},
+	var calls http.RoundTripper = &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 16,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
 	}
+	if len(config.Addresses) > 1 {
+		calls = transport.Attentive{Next: calls, Patience: cmp.Or(config.patience, answerPatience)}
+	}
+	caller := &http.Client{Transport: calls}
 	for _, address := range config.Addresses {
 		client, err := transport.NewClient(address, [][]transport.Route{config.Routes},
 			transport.WithHTTP(caller), transport.WithToken(config.Token), transport.WithActor(config.Actor), transport.WithRetries(0, 0))

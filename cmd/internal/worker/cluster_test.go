@@ -355,3 +355,29 @@ func empty(t *testing.T, folder string) {
 		}
 	}
 }
+
+// A node that stands still does not keep a worker from the next one.
+func TestClusterPassesOverANodeThatStandsStill(t *testing.T) {
+	t.Parallel()
+	ended := make(chan struct{})
+	still := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-ended:
+		}
+	}))
+	defer still.Close()
+	defer close(ended)
+	c, err := NewCluster(ClusterConfig{Addresses: []string{still.URL, newSite(t).address}, Timeout: time.Hour, Routes: wiring.Routes(), patience: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second goes to the node that answered
+		if err := c.do(t.Context(), workcmd.ClaimTasks{NodeID: "gpu-1"}, "", anyReceipt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.first.Load() != 1 {
+		t.Errorf("want the node that answers asked first, found %d", c.first.Load())
+	}
+}

@@ -4,6 +4,9 @@ LINT := bin/golangci-lint-$(LINT_VERSION)/golangci-lint
 # The linter's cache remembers where a file lay: one checkout, one cache.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 FUZZTIME ?= 30s
+# go vet is one of the checks of make test, and of no other target that runs tests: each
+# would vet all packages of the standard library and of others again, with other flags.
+TEST := $(GO) test -vet=off
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo loop build sshd typescript cross test node-client race lint fmt golden golden-check crash clocks simulate-cluster fuzz determinism bench bench-long bench-queue bench-cluster bench-servers bench-check tidy-check cover clean
@@ -36,25 +39,24 @@ SYSTEMS ?= windows darwin freebsd
 cross: ## build for the other systems that rift runs on
 	for system in $(SYSTEMS); do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
 
-test: sshd typescript ## run every test
-	$(GO) test -timeout 15m ./...
+test: sshd typescript ## run every test, and go vet
+	$(GO) test -vet=all -timeout 15m ./...
 	@$(MAKE) --no-print-directory node-client
 
 NODE_CLIENT := $(CURDIR)/bin/nodeclient
 node-client: ## run EventStoreDB's official Node client against a node, where npm can install it
 	@mkdir -p $(NODE_CLIENT) && cp transport/esdbserver/nodeclient/* $(NODE_CLIENT)
 	@if cd $(NODE_CLIENT) && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline --fetch-retries=1 --fetch-timeout=60000 >install.log 2>&1; \
-	then cd $(CURDIR) && RIFT_NODE_CLIENT=$(NODE_CLIENT) $(GO) test -count=1 -timeout 15m -run '^TestNodeClient$$' ./transport/esdbserver; \
+	then cd $(CURDIR) && RIFT_NODE_CLIENT=$(NODE_CLIENT) $(TEST) -count=1 -timeout 15m -run '^TestNodeClient$$' ./transport/esdbserver; \
 	else echo "node-client is skipped: npm cannot install @eventstore/db-client (see $(NODE_CLIENT)/install.log)"; fi
 
 # endtoend runs a binary that is built without the race detector.
 race: sshd ## run the tests under the race detector, long ones in part (needs a C compiler)
-	RAPID_CHECKS=10 CGO_ENABLED=1 $(GO) test -race -timeout 30m $$($(GO) list ./... | grep -v /endtoend$$)
+	RAPID_CHECKS=10 CGO_ENABLED=1 $(TEST) -race -timeout 30m $$($(GO) list ./... | grep -v /endtoend$$)
 
-lint: $(LINT) ## golangci-lint, go vet and the purity guard
+lint: $(LINT) ## golangci-lint, with go vet's analyzers among others, and the purity guard
 	$(LINT) run ./...
-	$(GO) vet ./...
-	$(GO) test -count=1 -run 'Pure|Purity' ./domain
+	$(TEST) -count=1 -run 'Pure|Purity' ./domain
 
 $(LINT):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
@@ -63,12 +65,12 @@ fmt: $(LINT) ## format the source
 	$(LINT) fmt ./...
 
 golden: ## rewrite the expected output of scripts and listings; read the diff
-	$(GO) test -count=1 ./cmd/internal/script -run '^TestScripts$$' -rewrite
-	$(GO) test -count=1 ./cmd/internal/script -run '^TestObservations$$' -rewrite
-	RIFT_REWRITE=1 $(GO) test -count=1 ./cmd/internal/wiring -run '^TestSixtyFailures$$'
-	$(GO) test -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
-	$(GO) test -count=1 ./cmd/internal/wiring -run '^TestRolesOfRoutes$$' -rewrite
-	$(GO) test -count=1 ./transport -run '^TestTheListingIsGolden$$' -rewrite
+	$(TEST) -count=1 ./cmd/internal/script -run '^TestScripts$$' -rewrite
+	$(TEST) -count=1 ./cmd/internal/script -run '^TestObservations$$' -rewrite
+	RIFT_REWRITE=1 $(TEST) -count=1 ./cmd/internal/wiring -run '^TestSixtyFailures$$'
+	$(TEST) -count=1 ./cmd/rift -run '^TestListings$$' -rewrite
+	$(TEST) -count=1 ./cmd/internal/wiring -run '^TestRolesOfRoutes$$' -rewrite
+	$(TEST) -count=1 ./transport -run '^TestTheListingIsGolden$$' -rewrite
 
 golden-check: ## fail when the recorded output differs from what golden would write
 	@rm -rf bin/recorded && mkdir -p bin && cp -r testdata bin/recorded
@@ -76,26 +78,26 @@ golden-check: ## fail when the recorded output differs from what golden would wr
 	diff -ru bin/recorded testdata
 
 crash: ## damage a log at 2,000 places; lose power and fail the disk, of a log and a hundred times of a loaded node; kill such a node fifty times, one whose reactors have work at 400 of its steps, and a third of sixteen workers for two minutes; check what is left; so for 200 rounds of three nodes that are killed, paused, cut off, starved of disk and whose wall clocks are stepped
-	RIFT_DAMAGE_PLACES=2000 $(GO) test -count=1 -timeout 60m -run 'TestDamageAnywhere$$' -v ./eventlog/pebblelog
-	$(GO) test -count=1 -timeout 20m -run 'TestCrash$$|TestAppendManyCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$|TestFullDisk$$' ./eventlog/pebblelog
-	$(GO) test -count=25 -timeout 60m -run 'TestPowerIsLostUnderLoad$$' ./cmd/internal/node
-	$(GO) test -count=10 -timeout 20m -run 'TestWritesFailUnderLoad$$' ./cmd/internal/node
-	RIFT_CRASH_ROUNDS=50 $(GO) test -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
-	RIFT_KILL_ROUNDS=400 $(GO) test -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
-	RIFT_CHAOS_SECONDS=120 $(GO) test -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
-	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=200 $(GO) test -count=1 -timeout 60m -run 'TestClusterRounds$$' -v ./cmd/internal/endtoend
+	RIFT_DAMAGE_PLACES=2000 $(TEST) -count=1 -timeout 60m -run 'TestDamageAnywhere$$' -v ./eventlog/pebblelog
+	$(TEST) -count=1 -timeout 20m -run 'TestCrash$$|TestAppendManyCrash$$|TestProcessDeath$$|TestRandomWriteErrors$$|TestFullDisk$$' ./eventlog/pebblelog
+	$(TEST) -count=25 -timeout 60m -run 'TestPowerIsLostUnderLoad$$' ./cmd/internal/node
+	$(TEST) -count=10 -timeout 20m -run 'TestWritesFailUnderLoad$$' ./cmd/internal/node
+	RIFT_CRASH_ROUNDS=50 $(TEST) -count=1 -timeout 20m -run 'TestKill$$' -v ./cmd/internal/endtoend
+	RIFT_KILL_ROUNDS=400 $(TEST) -count=1 -timeout 20m -run 'TestReactorsCommandsAreDoneOnceAcrossKills$$' -v ./cmd/internal/script
+	RIFT_CHAOS_SECONDS=120 $(TEST) -count=1 -timeout 20m -run 'TestChaos$$' -v ./cmd/internal/endtoend
+	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=200 $(TEST) -count=1 -timeout 60m -run 'TestClusterRounds$$' -v ./cmd/internal/endtoend
 
 clocks: ## step the wall clocks of nodes that lead, follow and start; and among other troubles in twelve rounds
-	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=12 $(GO) test -count=1 -timeout 15m -run 'TestClusterRounds$$|TestClusterGoesOnWithoutAWrongClock$$|TestLeasesOfLeadersWhoseTimesDiffer$$' ./cmd/internal/endtoend
+	RIFT_CLOCK_STEPS=1 RIFT_CLUSTER_ROUNDS=12 $(TEST) -count=1 -timeout 15m -run 'TestClusterRounds$$|TestClusterGoesOnWithoutAWrongClock$$|TestLeasesOfLeadersWhoseTimesDiffer$$' ./cmd/internal/endtoend
 
 simulate-cluster: build ## play 200 clusters of 40 nodes through a month of faults each, in virtual time; ARGS="--seeds 10000 --from 1"
 	bin/rift simulate cluster --seeds 200 $(ARGS)
 
 determinism: ## replay a generated log of a million events in every way it may be replayed
-	RIFT_LONG=1000000 $(GO) test -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script -datadriven-quiet
+	RIFT_LONG=1000000 $(TEST) -count=1 -timeout 60m -run 'TestAGeneratedLogIsDeterministic$$' -v ./cmd/internal/script -datadriven-quiet
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
-	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:func | |' | sort | while read -r dir target; do echo "$$dir $$target" && $(TEST) "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 bench: build ## one table of ratios against bounds measured in the same run
 	bin/rift bench
@@ -120,7 +122,7 @@ tidy-check: ## fail when go.mod or go.sum is not tidy
 
 cover: ## print the share of statements that tests reach
 	@mkdir -p bin
-	$(GO) test -timeout 15m -coverpkg=./... -coverprofile=bin/cover.out ./...
+	$(TEST) -timeout 15m -coverpkg=./... -coverprofile=bin/cover.out ./...
 	$(GO) tool cover -func=bin/cover.out | tail -n 1
 
 clean: ## remove what make built; the log in ./data stays

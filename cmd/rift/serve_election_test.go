@@ -49,6 +49,7 @@ func asked(t *testing.T, address, path string) []byte {
 // Three nodes on one EventStoreDB elect a leader. Commands go through any of them,
 // while the leader stops and another takes over, and each is done once.
 func TestNodesOnOneEventStoreDB(t *testing.T) {
+	t.Parallel()
 	db := esdbtest.Start(t)
 	addresses := map[string]string{}
 	var list, voters []string

@@ -13,7 +13,7 @@ import (
 // A node is stopped for longer than a lease. Who held a lease and says so when the
 // node goes on keeps it; the lease of a holder that is gone ends.
 func TestAPauseOfTheNodeCostsNoLease(t *testing.T) {
-	const lease = 10 * time.Second
+	const lease = 4 * time.Second
 	node := serve(t, filepath.Join(t.TempDir(), "data"), "--log-level", "error")
 	c := node.caller()
 	c.must(t, order{"lease", "/policies/default", fmt.Sprintf(`{"policy":{"work":{"lease_seconds":%d}},"reason":"test"}`, int(lease.Seconds()))})

@@ -303,13 +303,13 @@ func checkQueue(events []domain.Envelope, found *faults) {
 		case work.Released:
 			wrong = unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease")
 		case work.LeaseExpired:
-			wrong = cmp.Or(unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease"), unless(!e.Time.Before(task.Deadline), "is not due"))
+			wrong = cmp.Or(unless(task.State.Held() && fact.Lease == task.Lease, "is not held under this lease"), unless(!e.Time.Before(task.Deadline), fmt.Sprintf("is not due at %v before %v", e.Time, task.Deadline)))
 		case work.CompletionRejected:
 			wrong = unless(!task.State.Held() || fact.Lease != task.Lease, "is held under this lease")
 		case work.RetryScheduled:
 			wrong = unless(task.State == work.StateFailed, "did not fail")
 		case work.Requeued:
-			wrong = cmp.Or(unless(task.State == work.StateWaiting, "does not wait"), unless(!e.Time.Before(task.NotBefore), "is not due"))
+			wrong = cmp.Or(unless(task.State == work.StateWaiting, "does not wait"), unless(!e.Time.Before(task.NotBefore), fmt.Sprintf("is not due at %v before %v", e.Time, task.NotBefore)))
 		}
 		if wrong != "" {
 			found.add("%v: the item %s; it is %s under lease %d", e, wrong, task.State, task.Lease)

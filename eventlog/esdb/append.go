@@ -129,9 +129,12 @@ func (l *Log) send(ctx context.Context, channel *grpc.ClientConn, s *stream, eve
 }
 
 // stored records events that were appended after the known end of the stream, and returns
-// their receipt. The answer has the place of the last event only, so the others are read.
+// their receipt, which says Duplicate if another attempt stored them. The answer has the
+// place of the last event only, so the others are read; and while attempts may be under way,
+// the last one too, because the database compares ids alone.
 func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed, last place) (eventlog.Receipt, error) {
-	if len(events) == 1 {
+	if len(events) == 1 && !l.connection.unsettled() {
+		last.micros = domain.Instant(events[0].Time).UnixMicro()
 		s.ids[events[0].ID] = last
 		s.next = last.revision + 1
 		l.known.count(s, len(s.ids))
@@ -148,5 +151,7 @@ func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed,
 		}
 		places[i] = at.position
 	}
-	return eventlog.ReceiptAt(places, last.revision), nil
+	receipt := eventlog.ReceiptAt(places, last.revision)
+	receipt.Duplicate = s.others(events)
+	return receipt, nil
 }

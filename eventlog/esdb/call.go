@@ -150,6 +150,7 @@ var errWrongVersion = errors.New("the stream is at another revision")
 type place struct {
 	position domain.Position
 	revision domain.Revision
+	micros   int64 // time of the event, by which the attempts to store it differ; 0: not known
 }
 
 // appendAfter appends events after a revision, which may be NoStream or AnyRevision.
@@ -187,7 +188,7 @@ func (l *Log) appendAfter(ctx context.Context, channel *grpc.ClientConn, name st
 	if _, appended := success.GetCurrentRevisionOption().(*streams.AppendResp_Success_CurrentRevision); !appended || success.GetPosition() == nil {
 		return place{}, domain.Errorf(domain.Unavailable, "append to %s: want an answer with revision and position, found one without", name)
 	}
-	return place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}, nil
+	return place{position: domain.Position(success.GetPosition().GetCommitPosition()), revision: domain.Revision(success.GetCurrentRevision())}, nil
 }
 
 // tombstone ends a stream; no event can be appended to it afterwards.

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/ringrift/rift/domain"
@@ -79,9 +80,19 @@ func (s *streamsKnown) forget() {
 
 func (s *stream) saw(e *domain.Envelope) {
 	if _, there := s.ids[foreign.ID(e)]; !there {
-		s.ids[foreign.ID(e)] = place{e.Position, e.Revision}
+		s.ids[foreign.ID(e)] = place{e.Position, e.Revision, e.Time.UnixMicro()}
 	}
 	s.next = max(s.next, e.Revision+1)
+}
+
+// others reports whether one of events, which are in the stream, was stored by another
+// attempt than the one that proposed them: that of a process that was killed, or one whose
+// answer was lost. The command was then decided anew, so the times differ.
+func (s *stream) others(events []eventlog.Proposed) bool {
+	return slices.ContainsFunc(events, func(p eventlog.Proposed) bool {
+		at, there := s.ids[p.ID]
+		return there && at.micros != domain.Instant(p.Time).UnixMicro()
+	})
 }
 
 // refresh reads the ids that a stream has after those that are known. If limits hide a

@@ -48,13 +48,21 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 				continue
 			}
 			written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
-			if i-next < len(r.done) && written[i].Receipt.Last > r.before {
+			if i-next < len(r.done) && written[i].Receipt.Last > r.before && !l.others(w) {
 				written[i].Receipt.Duplicate = false // this run stored it, not an earlier call
 			}
 		}
 		next = r.behind
 	}
 	return written
+}
+
+// others reports whether another attempt has stored a write.
+func (l *Log) others(w *eventlog.Write) bool {
+	s := l.known.of(w.Stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.others(w.Events)
 }
 
 // run is a part of a list of writes.
@@ -239,7 +247,7 @@ func numbered(i int) *shared.UUID {
 func (r *run) take(ctx context.Context, i int, answer *streams.BatchAppendResp) {
 	w, success := &r.writes[r.first+i], answer.GetSuccess()
 	s := r.streams[w.Stream]
-	at := place{domain.Position(success.GetPosition().GetCommitPosition()), domain.Revision(success.GetCurrentRevision())}
+	at := place{position: domain.Position(success.GetPosition().GetCommitPosition()), revision: domain.Revision(success.GetCurrentRevision())}
 	if success == nil || at.position == 0 || at.revision != r.after[i]+domain.Revision(len(w.Events)) {
 		return
 	}
@@ -247,7 +255,7 @@ func (r *run) take(ctx context.Context, i int, answer *streams.BatchAppendResp) 
 	if err != nil {
 		return
 	}
-	receipt.Duplicate = receipt.Last <= r.before
+	receipt.Duplicate = receipt.Duplicate || receipt.Last <= r.before
 	r.log.head.saw(receipt.Last)
 	r.written[r.first+i].Receipt, r.done[i] = receipt, true
 }

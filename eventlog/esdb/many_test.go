@@ -253,6 +253,52 @@ func TestManyAmongAnotherProgramsWrites(t *testing.T) {
 	}
 }
 
+// A process that was killed may have an append under way, which is stored after its successor
+// has begun to store the same command, decided anew. The database takes the second for the
+// first by its ids; the log tells that it is a repetition.
+func TestAnotherAttemptIsARepetition(t *testing.T) {
+	t.Parallel()
+	address := serve(t)
+	killed, ours := open(t, address), open(t, address)
+	event := func(name string, number int, at time.Duration) eventlog.Proposed {
+		return eventlog.Proposed{ID: domain.DeriveID(name, number), Type: "RETRIED", Version: 1, Time: time.Unix(1, 0).Add(at), Data: []byte("{}")}
+	}
+	if _, err := ours.Append(t.Context(), "task-other", domain.NoStream, event("other", 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, events int, at time.Duration) eventlog.Write {
+		w := eventlog.Write{Stream: domain.StreamID("task-" + name), Expected: domain.NoStream}
+		for i := range events {
+			w.Events = append(w.Events, event(name, i, at))
+		}
+		return w
+	}
+	for _, events := range []int{1, 2} {
+		for _, together := range []bool{false, true} {
+			name := fmt.Sprintf("%d-%t", events, together)
+			theirs := write(name, events, 0)
+			if _, err := killed.Append(t.Context(), theirs.Stream, theirs.Expected, theirs.Events...); err != nil {
+				t.Fatal(err)
+			}
+			w := write(name, events, time.Microsecond)
+			var receipt eventlog.Receipt
+			var err error
+			if together {
+				written := ours.AppendMany(t.Context(), []eventlog.Write{w, write("new"+name, events, 0)})
+				receipt, err = written[0].Receipt, errors.Join(written[0].Err, written[1].Err)
+				if written[1].Receipt.Duplicate {
+					t.Errorf("%s: want a new write stored, found %+v", name, written[1].Receipt)
+				}
+			} else {
+				receipt, err = ours.Append(t.Context(), w.Stream, w.Expected, w.Events...)
+			}
+			if err != nil || !receipt.Duplicate {
+				t.Errorf("%s: want a repetition, found %+v, %v", name, receipt, err)
+			}
+		}
+	}
+}
+
 // BenchmarkAppendMany compares a list of 256 writes with as many single appends.
 func BenchmarkAppendMany(b *testing.B) {
 	_, log := newRelay(b, "")

@@ -83,7 +83,7 @@ func RecordOf(e *domain.Envelope) EventRecord {
 		Type: e.Type, Version: e.Version, Time: e.Time, Meta: e.Meta,
 	}
 	exact := false
-	if r.Data, exact = eventlog.AppendPayload(nil, e.Data); !exact {
+	if r.Data, exact = domain.AppendPayload(nil, e.Data); !exact {
 		r.DataBase64 = append([]byte{}, e.Data...)
 	}
 	return r
@@ -125,7 +125,7 @@ func appendEvent(dst []byte, e *domain.Envelope) []byte {
 	dst = append(dst, `,"time":"`...)
 	dst = e.Time.UTC().AppendFormat(dst, domain.Timestamp)
 	dst = append(dst, `","data":`...)
-	dst, exact := eventlog.AppendPayload(dst, e.Data)
+	dst, exact := domain.AppendPayload(dst, e.Data)
 	if !exact {
 		dst = append(dst, `,"data_base64":"`...)
 		dst = append(base64.StdEncoding.AppendEncode(dst, e.Data), '"')

@@ -92,7 +92,7 @@ func TestExportAndImportKeepEveryByte(t *testing.T) {
 // does not have them.
 func TestALineWithBothPayloadsHasItsBytes(t *testing.T) {
 	for _, payload := range []string{`{"a":1}`, "{\n\"a\": 1}", `[1, 2]`, "not json at all\n\x00", "\xff\"", ``, `null`, `"<text>"`} {
-		shown, exact := eventlog.AppendPayload(nil, []byte(payload))
+		shown, exact := domain.AppendPayload(nil, []byte(payload))
 		line := fmt.Sprintf(`{"stream":"task-a","type":"ONE","time":"2026-03-01T12:00:00Z","data":%s`, shown)
 		if !exact {
 			line += fmt.Sprintf(`,"data_base64":%q`, base64.StdEncoding.EncodeToString([]byte(payload)))

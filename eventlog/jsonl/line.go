@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/ringrift/rift/domain"
-	"github.com/ringrift/rift/eventlog"
 )
 
 // MaxLine bounds a line in bytes, without its line feed.
@@ -175,7 +174,7 @@ func (w wire) payload() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	again, _ := eventlog.AppendPayload(nil, data)
+	again, _ := domain.AppendPayload(nil, data)
 	if again, err = compact(again); err != nil || !bytes.Equal(shown, again) {
 		return nil, domain.Errorf(domain.Invalid, "want the payload that data_base64 has, found %.40q: leave out one of them", shown)
 	}

@@ -90,14 +90,14 @@ func TestAnAppendDoesNotWaitForAFlushThatFails(t *testing.T) {
 							if _, err = log.Append(t.Context(), "box-1", domain.AnyRevision, large(acknowledged)); err == nil {
 								break
 							}
-							time.Sleep(retryPause)
+							<-time.After(retryPause)
 						}
 						if err != nil {
 							t.Errorf("want appends to go on once there is room, found %v", err)
 						}
 						acknowledged++
 					}
-					time.Sleep(time.Second) // of the bubble, for further attempts
+					<-time.After(time.Second) // of the bubble, for further attempts
 					lost := files.CrashClone(vfs.CrashCloneCfg{})
 					_ = log.Close() // its disk failed
 					if waited := time.Since(began); waited > time.Minute {

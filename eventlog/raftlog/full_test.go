@@ -125,7 +125,7 @@ func TestASaveDoesNotWaitForAFlushThatFails(t *testing.T) {
 		if err := s.close(); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Minute) // of the bubble: pebble has closed the database by then
+		<-time.After(time.Minute) // of the bubble: pebble has closed the database by then
 		if n := changes.Load(); n > 0 {
 			t.Errorf("want nothing written after a failed save, found %d changes", n)
 		}

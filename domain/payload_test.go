@@ -1,10 +1,10 @@
-package eventlog_test
+package domain_test
 
 import (
 	"encoding/json"
 	"testing"
 
-	"github.com/ringrift/rift/eventlog"
+	"github.com/ringrift/rift/domain"
 )
 
 // A payload is JSON on a line whatever its bytes are, and is said to have its bytes there only
@@ -22,7 +22,7 @@ func TestAppendPayload(t *testing.T) {
 		`[1,2]`:             `[1,2]`,
 		`null`:              `null`,
 	} {
-		line, exact := eventlog.AppendPayload([]byte(`{"data":`), []byte(payload))
+		line, exact := domain.AppendPayload([]byte(`{"data":`), []byte(payload))
 		var event struct {
 			Data json.RawMessage `json:"data"`
 		}

@@ -152,6 +152,6 @@ func (l *Log) stored(ctx context.Context, s *stream, events []eventlog.Proposed,
 		places[i] = at.position
 	}
 	receipt := eventlog.ReceiptAt(places, last.revision)
-	receipt.Duplicate = s.others(events)
+	receipt.Duplicate = s.storedByAnother(events)
 	return receipt, nil
 }

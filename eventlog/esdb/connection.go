@@ -47,21 +47,21 @@ type connection struct {
 	leader  string // the leader's address, as reported by a node that does not lead
 	closed  bool
 
-	failed atomic.Int64 // when a call ended last without an answer, or the log was opened; in nanoseconds since 1970
+	unanswered atomic.Int64 // when a call ended last without an answer, or the log was opened; in nanoseconds since 1970
 }
 
-// ghostsFor is how long an append may be under way whose sender was killed or has lost the
+// lateFor is how long an append may be under way whose sender was killed or has lost the
 // connection: the database ends it at its deadline.
-const ghostsFor = 2 * defaultDeadline
+const lateFor = 2 * defaultDeadline
 
 // unsettled reports whether appends of a killed process or over a lost connection may still
 // arrive.
-func (c *connection) unsettled() bool { return time.Since(time.Unix(0, c.failed.Load())) < ghostsFor }
+func (c *connection) unsettled() bool { return time.Since(time.Unix(0, c.unanswered.Load())) < lateFor }
 
 func newConnection(config *client.Configuration) (*connection, error) {
 	c := &connection{config: config, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
-	c.failed.Store(time.Now().UnixNano())
+	c.unanswered.Store(time.Now().UnixNano())
 	transport := insecure.NewCredentials()
 	if !config.DisableTLS {
 		settings := &tls.Config{
@@ -147,7 +147,7 @@ func (c *connection) single() bool { return !c.config.DnsDiscover && len(c.confi
 func (c *connection) lost(channel *grpc.ClientConn, failure error) {
 	var why *failed
 	if errors.As(failure, &why) && domain.CodeOf(translated("", failure)) == domain.Unavailable {
-		c.failed.Store(time.Now().UnixNano())
+		c.unanswered.Store(time.Now().UnixNano())
 	}
 	if why == nil || why.code != codes.Unavailable && why.leader == "" {
 		return

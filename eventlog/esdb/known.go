@@ -85,11 +85,11 @@ func (s *stream) saw(e *domain.Envelope) {
 	s.next = max(s.next, e.Revision+1)
 }
 
-// others reports whether one of events, which are in the stream, was stored by another
+// storedByAnother reports whether one of events, which are in the stream, was stored by another
 // attempt than the one that proposed them: that of a process that was killed, or one whose
 // answer was lost. The command was then decided anew, so the times differ. Of an event of
 // another program, which is copied, the database does not keep the time.
-func (s *stream) others(events []eventlog.Proposed) bool {
+func (s *stream) storedByAnother(events []eventlog.Proposed) bool {
 	return slices.ContainsFunc(events, func(p eventlog.Proposed) bool {
 		at, there := s.ids[p.ID]
 		return there && p.Meta.Custom == "" && at.micros != domain.Instant(p.Time).UnixMicro()

@@ -48,7 +48,7 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 				continue
 			}
 			written[i].Receipt, written[i].Err = l.Append(ctx, w.Stream, w.Expected, w.Events...)
-			if i-next < len(r.done) && written[i].Receipt.Last > r.before && !l.others(w) {
+			if i-next < len(r.done) && written[i].Receipt.Last > r.before && !l.storedByAnother(w) {
 				written[i].Receipt.Duplicate = false // this run stored it, not an earlier call
 			}
 		}
@@ -57,12 +57,12 @@ func (l *Log) AppendMany(ctx context.Context, writes []eventlog.Write) []eventlo
 	return written
 }
 
-// others reports whether another attempt has stored a write.
-func (l *Log) others(w *eventlog.Write) bool {
+// storedByAnother reports whether another attempt has stored a write.
+func (l *Log) storedByAnother(w *eventlog.Write) bool {
 	s := l.known.of(w.Stream)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.others(w.Events)
+	return s.storedByAnother(w.Events)
 }
 
 // run is a part of a list of writes.

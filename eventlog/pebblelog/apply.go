@@ -24,7 +24,7 @@ type Change struct {
 // order are equal. Apply does not sync, because the caller has the changes on disk elsewhere
 // and calls Persist before it forgets them; after a crash, also of the process alone, Applied
 // returns the index after which to apply again.
-// After an error either nothing was stored, or the batch is found after recovery, with its
+// After an error either nothing was stored, or the batch may be found after recovery, with its
 // index.
 func (l *Log) Apply(ctx context.Context, index uint64, changes []Change) ([]eventlog.Written, error) {
 	if index == 0 {

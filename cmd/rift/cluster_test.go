@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,15 +139,7 @@ func joinsByToken(t *testing.T, folder, key, addr string) {
 // A member that stands still does not keep a node from asking the next one.
 func TestJoinPassesOverAMemberThatStandsStill(t *testing.T) {
 	t.Parallel()
-	ended := make(chan struct{})
-	still := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		select {
-		case <-r.Context().Done():
-		case <-ended:
-		}
-	}))
-	defer still.Close()
-	defer close(ended)
+	still := standsStill(t)
 	folder := t.TempDir()
 	operator, _, err := newClusterFiles(filepath.Join(folder, "cluster.key"), []config.Peer{{Node: "n1", Address: still.URL}, {Node: "n2", Address: "http://127.0.0.1:1"}})
 	if err != nil {

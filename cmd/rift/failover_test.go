@@ -99,18 +99,27 @@ func TestFailoverWaitsForALeader(t *testing.T) {
 	}
 }
 
-// A node that stands still answers nothing, and the next one is asked. One that takes its
-// time for a command is waited for while it answers that it lives.
-func TestFailoverFromANodeThatStandsStill(t *testing.T) {
+// standsStill starts a node that answers nothing.
+func standsStill(t *testing.T) *httptest.Server {
+	t.Helper()
 	ended := make(chan struct{})
-	still := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	node := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
 		case <-r.Context().Done():
 		case <-ended:
 		}
 	}))
-	defer still.Close()
-	defer close(ended)
+	t.Cleanup(func() {
+		close(ended)
+		node.Close()
+	})
+	return node
+}
+
+// A node that stands still answers nothing, and the next one is asked. One that takes its
+// time for a command is waited for while it answers that it lives.
+func TestFailoverFromANodeThatStandsStill(t *testing.T) {
+	still := standsStill(t)
 	var lives atomic.Int64
 	enough := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
